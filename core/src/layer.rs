@@ -1,0 +1,439 @@
+//! The vocabulary: what a layer is, what it holds, and the steps by which an upper changes.
+//!
+//! A layer speaks for itself alone. It may say that a name is gone ([`Kind::Whiteout`]) or that a
+//! directory starts afresh ([`Marks::opaque`]); it never looks at another layer and follows no
+//! symlink. Whatever dialect its whiteouts, marks and attributes are written in (devices, extended
+//! attributes, reserved names, zip entries) is decoded inside the layer.
+
+use std::{any::Any, fmt, ops::Range, sync::Arc};
+
+use crate::{
+    error::Result,
+    path::{Name, NameBuf},
+};
+
+/// A point in time: seconds since 1970-01-01 UTC, and nanoseconds below 1,000,000,000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time {
+    /// Whole seconds, negative before 1970.
+    pub secs: i64,
+    /// Nanoseconds, always counted forward.
+    pub nanos: u32,
+}
+
+/// What stands at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link; its target is data and never handed to the host.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character device (0/0 is a whiteout).
+    Char,
+    /// A block device.
+    Block,
+    /// Nothing, and nothing below shows either.
+    Whiteout,
+}
+
+/// A device number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Device {
+    /// The class of device.
+    pub major: u32,
+    /// The device within its class.
+    pub minor: u32,
+}
+
+/// The attributes that a new object receives and copy-up keeps (semantics U01).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Attrs {
+    /// Permission bits with setuid, setgid and sticky: at most 0o7777.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last access.
+    pub atime: Time,
+    /// Last change of the content.
+    pub mtime: Time,
+}
+
+/// What a layer says about one object, marks aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Mode, owner, times.
+    pub attrs: Attrs,
+    /// Content length in bytes; of a symlink, its target's.
+    pub size: u64,
+    /// Last change of anything, by the layer's own clock or counter: material for validators only.
+    pub ctime: Time,
+    /// The device number of [`Kind::Char`] and [`Kind::Block`].
+    pub rdev: Device,
+    /// The object's number within its layer: equal for hard links to one object.
+    pub ino: u64,
+    /// How many names the object has in this layer.
+    pub nlink: u32,
+}
+
+/// Where a lookup in the layers below continues (semantics 2.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Opaque {
+    /// The layers below contribute.
+    #[default]
+    No,
+    /// `y`: the layers below are hidden.
+    Yes,
+    /// `x`: in a lower, empty files that carry a whiteout mark count as whiteouts (L09).
+    Xwhiteouts,
+}
+
+/// The overlay marks on one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Whether the layers below are hidden (directories).
+    pub opaque: Opaque,
+    /// The name (or, with a leading slash, the path from the root) under which the layers below know it.
+    pub redirect: Option<Box<[u8]>>,
+    /// The object holds metadata alone; its content is the next lower's (2.11).
+    pub metacopy: bool,
+}
+
+/// An extended attribute: full name (`user.comment`) and value, as a user of this layer sees them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Xattr {
+    /// Name with its namespace.
+    pub name: Box<[u8]>,
+    /// Value.
+    pub value: Box<[u8]>,
+}
+
+/// One object of one layer; usable after unlink, rename and copy-up (host: a descriptor; zip: an index).
+#[derive(Clone)]
+pub struct Node {
+    /// The layer's number for it.
+    pub id: u64,
+    /// What it is, as found.
+    pub kind: Kind,
+    /// What the layer keeps alive for it.
+    pub pin: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Node {
+    /// Returns what the layer pinned, if it is a `T`.
+    pub fn pinned<T: 'static>(&self) -> Option<&T> {
+        self.pin.as_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}#{}", self.kind, self.id)
+    }
+}
+
+/// One line of a layer's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: NameBuf,
+    /// What stands there, whiteouts included.
+    pub kind: Kind,
+    /// The attributes, when they were asked for (never of a whiteout).
+    pub stat: Option<Stat>,
+}
+
+/// An entry of an archive that is not shown, or not shown as it stands, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Omitted {
+    /// The name as the archive has it.
+    pub name: Box<[u8]>,
+    /// The reason, as a sentence.
+    pub reason: String,
+    /// Whether the entry is served all the same (a kept backslash, say).
+    pub shown: bool,
+}
+
+/// Which names a layer can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRules {
+    /// Every [`Name`].
+    Bytes,
+    /// Windows' rules: valid UTF-8 without its reserved characters, names and endings.
+    Windows,
+}
+
+/// What is fixed about a layer while it is open.
+#[derive(Clone, Debug)]
+pub struct Caps {
+    /// What to call it in messages: a short name without host paths, such as `a.zip`.
+    pub name: String,
+    /// `dir`, `zip` or `mem`.
+    pub kind: &'static str,
+    /// Identifies this state of the layer in validators: changes when the source does.
+    pub fingerprint: [u8; 16],
+    /// Which names it can hold.
+    pub names: NameRules,
+    /// Whether two names that differ in case alone are one.
+    pub case_blind: bool,
+    /// Whether a directory can carry a redirect, so that lower and merged directories can move.
+    pub redirects: bool,
+    /// Whether attributes come from a host's file system, and may reach one again without asking (semantics 1).
+    pub faithful: bool,
+    /// What an archive holds that is not shown as it stands.
+    pub omitted: Vec<Omitted>,
+}
+
+/// A tree that can be read: one sheet of the stack.
+pub trait Layer: fmt::Debug + Send + Sync {
+    /// Returns what is fixed about the layer.
+    fn caps(&self) -> &Caps;
+
+    /// Returns the root directory.
+    fn root(&self) -> Node;
+
+    /// Returns what stands at `name` in `dir`, or `None` when this layer says nothing about it.
+    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>>;
+
+    /// Returns up to `max` entries after `after`, sorted by name, whiteouts among them.
+    ///
+    /// Attributes are filled in when `stats` is set. Fewer than `max` entries mean the end.
+    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>>;
+
+    /// Returns the attributes.
+    fn stat(&self, node: &Node) -> Result<Stat>;
+
+    /// Returns the overlay marks.
+    fn marks(&self, node: &Node) -> Result<Marks>;
+
+    /// Returns the extended attributes sorted by name, the layer's own marks aside (semantics X01, X02).
+    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>>;
+
+    /// Returns the target of a symlink.
+    fn target(&self, link: &Node) -> Result<Vec<u8>>;
+
+    /// Opens a regular file's content. Refuses what cannot be read, saying why (`UnsupportedEntry`).
+    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>>;
+}
+
+/// The content of a file, read at any place by any number of readers.
+pub trait Blob: Send + Sync {
+    /// Returns the length in bytes.
+    fn size(&self) -> Result<u64>;
+
+    /// Reads at `offset`; 0 bytes mean the end. A sequential reader gets `Corrupt` instead of the last
+    /// bytes of a damaged archive member.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize>;
+
+    /// Returns the next range at or after `offset` that is not a hole, or `None` when only holes follow.
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>>;
+
+    /// Returns the bytes as an archive stores them, when an archive does.
+    fn stored(&self) -> Option<Stored>;
+
+    /// Returns a value that changes when what is read is exchanged or modified.
+    fn stamp(&self) -> Result<u128>;
+
+    /// Lets a layer recognise its own, to clone instead of copying.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// An archive member as it is stored.
+#[derive(Clone)]
+pub struct Stored {
+    /// The zip compression method: 0 stored, 8 deflate.
+    pub method: u16,
+    /// CRC-32 of the content, as the archive declares it.
+    pub crc32: u32,
+    /// Length of the content, as the archive declares it.
+    pub size: u64,
+    /// Whether a full read has found CRC and size to be true.
+    pub verified: bool,
+    /// The stored bytes.
+    pub bytes: Arc<dyn Blob>,
+}
+
+/// The content of an upper's file, being written.
+pub trait BlobMut: Blob {
+    /// Writes all of `data` at `offset`.
+    fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
+
+    /// Sets the length; what is added reads as zeros.
+    fn set_len(&self, len: u64) -> Result<()>;
+
+    /// Replaces the content by `from`'s: cloned where the host can, holes kept (semantics U08). Returns the bytes.
+    fn copy_from(&self, from: &dyn Blob) -> Result<u64>;
+
+    /// Makes the content durable, as the upper's durability asks.
+    fn sync(&self) -> Result<()>;
+}
+
+/// A new object, to be staged.
+#[derive(Clone, Debug)]
+pub struct New<'a> {
+    /// What it is; never a whiteout.
+    pub kind: Kind,
+    /// Mode, owner, times.
+    pub attrs: Attrs,
+    /// The device number, for devices.
+    pub rdev: Device,
+    /// The target, for symlinks.
+    pub target: &'a [u8],
+    /// Extended attributes.
+    pub xattrs: &'a [Xattr],
+    /// Marks; `metacopy` is never asked for.
+    pub marks: Marks,
+    /// Whether it is a copy of a lower's object (semantics U05).
+    pub copied_up: bool,
+    /// Whether the attributes may reach the host's inode (see [`Caps::faithful`]); otherwise setuid,
+    /// setgid, owners, devices and privileged attributes are kept as data.
+    pub faithful: bool,
+}
+
+/// What is left at a name that is vacated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing: what lies below shows, if anything does.
+    Nothing,
+    /// A whiteout.
+    Whiteout,
+}
+
+/// A change of metadata; `None` and empty leave things as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Permission bits, at most 0o7777.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Last access.
+    pub atime: Option<Time>,
+    /// Last change of the content.
+    pub mtime: Option<Time>,
+    /// Extended attributes to set, or with `None` to remove if there.
+    pub xattrs: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+    /// Makes a directory opaque.
+    pub opaque: bool,
+    /// Sets a redirect.
+    pub redirect: Option<Box<[u8]>>,
+}
+
+/// One change of an upper's tree, by itself all or nothing for readers and crashes.
+///
+/// Directories are objects of the same upper. What a replacing step replaces is gone with everything
+/// beneath it: the overlay has made sure that nothing visible is lost.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// Puts a staged object at a name, over nothing, a whiteout or another object.
+    Place {
+        /// The staged object; from here on it is the object at `name`.
+        node: &'a Node,
+        /// Where.
+        dir: &'a Node,
+        /// Under which name.
+        name: Name<'a>,
+        /// Whether the directory keeps its times: a copy-up is no change of it (semantics U04).
+        quiet: bool,
+    },
+    /// Gives an object of this upper another name, over nothing, a whiteout or a non-directory.
+    Link {
+        /// The object; no directory.
+        node: &'a Node,
+        /// Where.
+        dir: &'a Node,
+        /// Under which name.
+        name: Name<'a>,
+    },
+    /// Moves an object to another name, over nothing, a whiteout or another object.
+    Move {
+        /// From where.
+        dir: &'a Node,
+        /// From which name.
+        name: Name<'a>,
+        /// To where.
+        to_dir: &'a Node,
+        /// To which name.
+        to_name: Name<'a>,
+        /// What stays at the old name.
+        leave: Leave,
+    },
+    /// Exchanges two objects.
+    Exchange {
+        /// Where the one is.
+        dir: &'a Node,
+        /// Its name.
+        name: Name<'a>,
+        /// Where the other is.
+        to_dir: &'a Node,
+        /// Its name.
+        to_name: Name<'a>,
+    },
+    /// Removes what stands at a name, or with [`Leave::Whiteout`] puts a whiteout where nothing stands.
+    Remove {
+        /// Where.
+        dir: &'a Node,
+        /// Which name.
+        name: Name<'a>,
+        /// What stays there.
+        leave: Leave,
+    },
+    /// Changes metadata of an object.
+    Set {
+        /// The object, placed or staged.
+        node: &'a Node,
+        /// The change.
+        change: &'a Change,
+    },
+}
+
+/// A layer that also takes changes.
+///
+/// An object is staged and filled without a lock, then placed by `commit`, which is short. Whoever
+/// acknowledges a change calls `settle` first.
+pub trait WritableLayer: Layer {
+    /// Makes an object that has no name yet. Dropped before it is placed, it leaves nothing behind.
+    fn stage(&self, new: &New<'_>) -> Result<Node>;
+
+    /// Opens the content of a staged or placed file for writing.
+    fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>>;
+
+    /// Applies the steps in order, each by itself all or nothing. The caller orders them so that every
+    /// prefix shows the tree as before.
+    fn commit(&self, steps: &[Step<'_>]) -> Result<()>;
+
+    /// Returns when every commit that returned before this call is durable, as the upper's durability asks.
+    fn settle(&self) -> Result<()>;
+}
+
+/// Copies all content from one blob to another, keeping holes, in pieces of 128 KiB. Returns the bytes.
+pub fn copy_blob(from: &dyn Blob, to: &dyn BlobMut) -> Result<u64> {
+    let size = from.size()?;
+    to.set_len(0)?;
+    to.set_len(size)?;
+    let mut buf = vec![0; 128 * 1024];
+    let mut at = 0;
+    while let Some(data) = from.next_data(at)? {
+        at = data.start;
+        while at < data.end {
+            let want = (data.end - at).min(buf.len() as u64);
+            let got = from.read_at(&mut buf[..want as usize], at)?;
+            if got == 0 {
+                return Ok(at);
+            }
+            to.write_at(&buf[..got], at)?;
+            at += got as u64;
+        }
+    }
+    Ok(size)
+}

@@ -1,0 +1,1 @@
+//! The layers: each knows the vocabulary in `layer`, none knows another.

@@ -1,0 +1,30 @@
+//! The engine of ovl: a writable layer over folders, archives and memory.
+//!
+//! The map of the house, arrows pointing down:
+//!
+//! ```text
+//! diff  export  digest             read the stack, write nothing of it
+//! overlay/{mod,resolve,list,why,write,copy_up}
+//!                                  the overlay: knows `layer`, never a concrete layer
+//! layers/{memory,zip,host}         each knows `layer`, none knows another
+//! layer                            the vocabulary: Layer, WritableLayer, Blob, Node, Step
+//! path  error                      the ground floor
+//! testing                          the suite of every layer, drawings of trees (feature `testing`)
+//! ```
+//!
+//! The core is synchronous and has no clock, environment, threads or printing: times and paths come
+//! in as arguments, which is what lets it run in a browser.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod layer;
+pub mod layers;
+mod path;
+
+pub use error::{Error, ErrorKind, Result};
+pub use layer::{
+    Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Kind, Layer, Leave, Marks, NameRules, New, Node, Omitted,
+    Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, copy_blob,
+};
+pub use path::{DEPTH_MAX, NAME_MAX, Name, NameBuf, PATH_MAX, VPath, printable};
