@@ -410,7 +410,10 @@ pub trait WritableLayer: Layer {
 
     /// Applies the steps in order, each by itself all or nothing. The caller orders them so that every
     /// prefix shows the tree as before.
-    fn commit(&self, steps: &[Step<'_>]) -> Result<()>;
+    ///
+    /// `now` is the time of the change for a layer without a clock of its own; a host's file system stamps
+    /// directories itself.
+    fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()>;
 
     /// Returns when every commit that returned before this call is durable, as the upper's durability asks.
     fn settle(&self) -> Result<()>;

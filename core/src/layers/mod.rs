@@ -1,1 +1,3 @@
 //! The layers: each knows the vocabulary in `layer`, none knows another.
+
+pub mod memory;

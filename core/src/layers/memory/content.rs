@@ -1,0 +1,149 @@
+//! The content of a file in memory: pages of 64 KiB that copies share until one of them is written.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use crate::{Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
+
+const PAGE: u64 = 64 * 1024;
+/// The largest file, as on Linux: lengths and offsets fit 63 bits.
+const LARGEST: u64 = i64::MAX as u64;
+
+#[derive(Debug, Default)]
+pub(super) struct Content(RwLock<Pages>);
+
+/// A page shorter than 64 KiB reads as zeros behind its end; a missing one is a hole.
+#[derive(Clone, Debug, Default)]
+struct Pages {
+    len: u64,
+    version: u64,
+    pages: BTreeMap<u64, Arc<Vec<u8>>>,
+}
+
+impl Content {
+    pub(super) fn len(&self) -> u64 {
+        self.read().len
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.read().version
+    }
+
+    // A writer that panicked left whole pages: each is replaced in one step.
+    fn read(&self) -> RwLockReadGuard<'_, Pages> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Pages> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pages {
+    fn set_len(&mut self, len: u64) {
+        self.pages.split_off(&len.div_ceil(PAGE));
+        if let Some(page) = self.pages.get_mut(&(len / PAGE)) {
+            Arc::make_mut(page).truncate((len % PAGE) as usize);
+        }
+        self.len = len;
+    }
+
+    /// Writes what of `data` fits the page at `offset`, and returns how much that was.
+    fn write_page(&mut self, data: &[u8], offset: u64) -> usize {
+        let start = (offset % PAGE) as usize;
+        let count = data.len().min(PAGE as usize - start);
+        let page = Arc::make_mut(self.pages.entry(offset / PAGE).or_default());
+        if page.len() < start + count {
+            page.resize(start + count, 0);
+        }
+        page[start..start + count].copy_from_slice(&data[..count]);
+        count
+    }
+
+    /// Reads what `buf` takes of the page at `offset`, which is below the length.
+    fn read_page(&self, buf: &mut [u8], offset: u64) -> usize {
+        let start = (offset % PAGE) as usize;
+        let count = (buf.len() as u64).min(PAGE - start as u64).min(self.len - offset) as usize;
+        let page = self.pages.get(&(offset / PAGE));
+        let have = page.map_or(&[][..], |page| page.get(start..).unwrap_or_default());
+        let filled = have.len().min(count);
+        buf[..filled].copy_from_slice(&have[..filled]);
+        buf[filled..count].fill(0);
+        count
+    }
+}
+
+impl Blob for Content {
+    fn size(&self) -> Result<u64> {
+        Ok(self.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let pages = self.read();
+        let mut done = 0;
+        while done < buf.len() && offset + (done as u64) < pages.len {
+            done += pages.read_page(&mut buf[done..], offset + done as u64);
+        }
+        Ok(done)
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        let pages = self.read();
+        let found = pages.pages.range(offset / PAGE..).next();
+        let range = |(index, _)| offset.max(index * PAGE)..(index * PAGE + PAGE).min(pages.len);
+        Ok(found.map(range).filter(|range| !range.is_empty()))
+    }
+
+    fn stored(&self) -> Option<Stored> {
+        None
+    }
+
+    fn stamp(&self) -> Result<u128> {
+        Ok(self.version().into())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl BlobMut for Content {
+    fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+        let end = offset.checked_add(data.len() as u64).filter(|end| *end <= LARGEST);
+        let end = end.ok_or_else(|| Error::new(ErrorKind::TooLarge, "write"))?;
+        let mut pages = self.write();
+        pages.version += 1;
+        let mut done = 0;
+        while done < data.len() {
+            done += pages.write_page(&data[done..], offset + done as u64);
+        }
+        pages.len = pages.len.max(end);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        if len > LARGEST {
+            return Err(Error::new(ErrorKind::TooLarge, "truncate"));
+        }
+        let mut pages = self.write();
+        pages.version += 1;
+        pages.set_len(len);
+        Ok(())
+    }
+
+    fn copy_from(&self, from: &dyn Blob) -> Result<u64> {
+        let Some(other) = from.as_any().downcast_ref::<Self>() else { return copy_blob(from, self) };
+        let copy = other.read().clone();
+        let mut pages = self.write();
+        *pages = Pages { version: pages.version + 1, ..copy };
+        Ok(pages.len)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+}
