@@ -308,6 +308,9 @@ pub enum Leave {
     Whiteout,
 }
 
+/// An extended attribute's full name, and its new value or `None` to remove it.
+pub type XattrChange = (Box<[u8]>, Option<Box<[u8]>>);
+
 /// A change of metadata; `None` and empty leave things as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
@@ -322,7 +325,7 @@ pub struct Change {
     /// Last change of the content.
     pub mtime: Option<Time>,
     /// Extended attributes to set, or with `None` to remove if there.
-    pub xattrs: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+    pub xattrs: Vec<XattrChange>,
     /// Makes a directory opaque.
     pub opaque: bool,
     /// Sets a redirect.

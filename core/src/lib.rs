@@ -25,6 +25,6 @@ mod path;
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{
     Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Kind, Layer, Leave, Marks, NameRules, New, Node, Omitted,
-    Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, copy_blob,
+    Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, XattrChange, copy_blob,
 };
 pub use path::{DEPTH_MAX, NAME_MAX, Name, NameBuf, PATH_MAX, VPath, printable};

@@ -94,7 +94,7 @@ impl Blob for Content {
     fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
         let pages = self.read();
         let found = pages.pages.range(offset / PAGE..).next();
-        let range = |(index, _)| offset.max(index * PAGE)..(index * PAGE + PAGE).min(pages.len);
+        let range = |(index, _): (&u64, _)| offset.max(index * PAGE)..(index * PAGE + PAGE).min(pages.len);
         Ok(found.map(range).filter(|range| !range.is_empty()))
     }
 
