@@ -1,0 +1,56 @@
+//! The errands of the house, run as `cargo xtask …`.
+//!
+//! ```text
+//! main     reads the command
+//! serve    builds the server and starts it
+//! test     runs stages and prints their seconds
+//! stages   the list of what CI runs: one line each
+//! checks   checks of our own that no tool has
+//! tools    finds or fetches what a stage needs
+//! house    where things are, and how a program is run there
+//! ```
+
+mod checks;
+mod house;
+mod serve;
+mod stages;
+mod test;
+mod tools;
+
+use std::{env, process::ExitCode};
+
+use house::House;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+  serve [FLAGS]           build the server if needed and start it with FLAGS (`serve --help` lists them)
+  test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
+                          --long adds what takes longer than CI may
+  help                    show this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<(), String> {
+    match args.split_first() {
+        Some((command, rest)) if command == "serve" => serve::run(&House::find()?, rest),
+        Some((command, rest)) if command == "test" => test::run(&House::find()?, rest),
+        Some((command, _)) if command != "help" && command != "--help" => {
+            Err(format!("no command `{command}`; `cargo xtask help` lists them"))
+        }
+        _ => {
+            print!("{HELP}");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What CI runs, in this order: what is quick and often wrong comes first.
+
+use crate::{
+    checks,
+    house::{House, finish},
+    tools,
+};
+
+/// Why a stage did not pass.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Something is missing on this machine: in CI a failure, elsewhere a skipped stage.
+    Missing(String),
+    /// The stage ran and found something.
+    Failed(String),
+}
+
+/// One named part of `cargo xtask test`.
+pub(crate) struct Stage {
+    /// The name, as the table prints it and the command line takes it.
+    pub(crate) name: &'static str,
+    /// Whether it runs with `--long` alone.
+    pub(crate) long: bool,
+    job: Job,
+}
+
+/// What a stage does.
+enum Job {
+    /// Runs cargo with these words.
+    Cargo(&'static str),
+    /// Runs cargo with these words for another machine, whose standard library is fetched where it is missing.
+    For(&'static str, &'static str),
+    /// Does something of our own.
+    Own(fn(&House) -> Result<(), Stop>),
+}
+
+/// Everything, in order. To add a stage, add a line.
+pub(crate) const STAGES: &[Stage] = &[
+    ci("format", Job::Cargo("fmt --all --check")),
+    ci("core-is-bare", Job::Own(checks::core_is_bare)),
+    ci("supply", Job::Own(checks::supply)),
+    ci("lints", Job::Cargo("clippy --locked --workspace --all-targets -- -D warnings")),
+    ci("docs", Job::Cargo(r#"doc --locked --workspace --no-deps --config build.rustdocflags=["-Dwarnings"]"#)),
+    ci("build", Job::Cargo("build --locked --workspace")),
+    ci("tests", Job::Own(checks::tests)),
+    ci("doc-tests", Job::Cargo("test --locked --workspace --doc")),
+    ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
+    ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
+    ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
+    long("release", Job::Cargo("build --locked --workspace --release")),
+];
+
+const fn ci(name: &'static str, job: Job) -> Stage {
+    Stage { name, long: false, job }
+}
+
+const fn long(name: &'static str, job: Job) -> Stage {
+    Stage { name, long: true, job }
+}
+
+impl Stage {
+    /// Runs the stage to its end.
+    pub(crate) fn run(&self, house: &House) -> Result<(), Stop> {
+        match self.job {
+            Job::Cargo(words) => finish(&mut house.cargo(words)).map_err(Stop::Failed),
+            Job::For(target, words) => {
+                tools::rust_target(house, target).map_err(Stop::Missing)?;
+                finish(tools::without_c(house.cargo(words).args(["--target", target]), target)).map_err(Stop::Failed)
+            }
+            Job::Own(run) => run(house),
+        }
+    }
+}
