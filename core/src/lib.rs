@@ -20,6 +20,7 @@
 mod error;
 mod layer;
 pub mod layers;
+pub mod overlay;
 mod path;
 
 pub use error::{Error, ErrorKind, Result};
@@ -27,4 +28,5 @@ pub use layer::{
     Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Kind, Layer, Leave, Marks, NameRules, New, Node, Omitted,
     Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, XattrChange, copy_blob,
 };
+pub use overlay::Overlay;
 pub use path::{DEPTH_MAX, NAME_MAX, Name, NameBuf, PATH_MAX, VPath, printable};

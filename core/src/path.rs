@@ -155,6 +155,11 @@ impl VPath {
         Some((Self(parent.to_vec()), Name(name)))
     }
 
+    /// Returns the last name, or `None` for the root.
+    pub fn last(&self) -> Option<Name<'_>> {
+        self.names().next_back()
+    }
+
     /// Returns the path of `name` in this directory. The result may be longer than [`VPath::parse`] takes.
     pub fn join(&self, name: Name<'_>) -> VPath {
         let mut path = self.clone();

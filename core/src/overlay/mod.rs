@@ -1,0 +1,224 @@
+//! The overlay: several layers shown as one tree, changes kept in the topmost.
+//!
+//! Readers share one lock and hold it only while they look up names; a change is staged without any lock,
+//! then planned under `writers` and committed under the tree's lock in a few short calls. No content moves
+//! under either, with one exception: a file with several names in the upper is written in place, since all its
+//! names must see the change (semantics H03).
+
+mod content;
+mod copy_up;
+mod ctx;
+mod list;
+mod redirect;
+mod remove;
+mod rename;
+mod resolve;
+mod set;
+mod walk;
+mod why;
+mod write;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, VPath, WritableLayer, Xattr};
+
+pub use content::{At, PutOptions, Upload};
+pub use ctx::{Ctx, Deed, Done, Event, Info, Tag, When};
+pub use list::{Detail, Shown};
+pub use remove::Removal;
+pub use rename::RenameHow;
+pub use resolve::Follow;
+pub(crate) use resolve::{Place, Spot, Stack};
+pub use set::XattrHow;
+pub use walk::{Walk, WalkOptions};
+pub use why::{Fate, Reason, Verdict, Why};
+
+/// The most layers of one overlay (semantics M07).
+pub const LAYERS_MAX: usize = 501;
+
+/// What the overlay chooses where several behaviours are right.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Whether lower and merged directories can be renamed, where the upper can hold redirects (semantics N06, N08).
+    pub redirect_dir: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { redirect_dir: true }
+    }
+}
+
+type Observer = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// Several layers shown as one tree.
+pub struct Overlay {
+    pub(crate) stack: Stack,
+    redirect_dir: bool,
+    /// Held for reading while names are looked up, for writing while a change is committed.
+    tree: RwLock<()>,
+    /// Held while a change is planned and committed: one writer at a time, none of them moving content.
+    writers: Mutex<()>,
+    generation: AtomicU64,
+    observer: Option<Observer>,
+}
+
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlay").field("stack", &self.stack).finish_non_exhaustive()
+    }
+}
+
+impl Overlay {
+    /// Returns the overlay of `upper` over `lowers`, the first of them topmost (semantics M01). Without an
+    /// upper it is read-only (M02). `observer` hears of every change, in order, before the change is
+    /// acknowledged; it must be quick.
+    ///
+    /// Refuses a stack without layers and one of more than 500 lowers (`InvalidInput`, M07).
+    pub fn new(
+        upper: Option<Arc<dyn WritableLayer>>,
+        lowers: Vec<Arc<dyn Layer>>,
+        policy: Policy,
+        observer: Option<Observer>,
+    ) -> Result<Arc<Self>> {
+        let count = lowers.len() + usize::from(upper.is_some());
+        if count == 0 || lowers.len() >= LAYERS_MAX {
+            let reason = format!("{count} layers; an overlay has at least one and at most 500 lowers");
+            return Err(Error::new(ErrorKind::InvalidInput, "stack layers").because(reason));
+        }
+        let redirect_dir = policy.redirect_dir && upper.as_ref().is_some_and(|upper| upper.caps().redirects);
+        let top = upper.clone().map(|upper| upper as Arc<dyn Layer>);
+        let layers = top.into_iter().chain(lowers).collect();
+        Ok(Arc::new(Self {
+            stack: Stack { layers, upper },
+            redirect_dir,
+            tree: RwLock::new(()),
+            writers: Mutex::new(()),
+            generation: AtomicU64::new(0),
+            observer,
+        }))
+    }
+
+    /// Returns the layers, topmost first: the upper, if there is one, then the lowers.
+    pub fn layers(&self) -> &[Arc<dyn Layer>] {
+        &self.stack.layers
+    }
+
+    /// Returns whether the first layer is an upper.
+    pub fn has_upper(&self) -> bool {
+        self.stack.upper.is_some()
+    }
+
+    /// Returns whether lower and merged directories can be renamed.
+    pub fn redirects(&self) -> bool {
+        self.redirect_dir
+    }
+
+    /// Returns the number of changes since the overlay was opened.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Returns what shows at a path.
+    pub fn entry(&self, path: &VPath, follow: Follow) -> Result<Info> {
+        let spot = self.resolve(path, follow, "read")?;
+        self.info(&spot)
+    }
+
+    /// Returns up to `max` lines of a directory after `after`, sorted by name; fewer mean the end.
+    pub fn list(&self, path: &VPath, after: Option<Name<'_>>, max: usize, detail: Detail) -> Result<Vec<Shown>> {
+        let spot = self.directory(path, "list")?;
+        let _reading = self.reading();
+        self.stack.list(&spot.place, after, max, detail).map_err(|e| e.or_at(path))
+    }
+
+    /// Returns the lines of everything beneath a directory.
+    pub fn walk(self: &Arc<Self>, path: &VPath, options: WalkOptions) -> Result<Walk> {
+        let spot = self.directory(path, "list")?;
+        Ok(Walk::new(self.clone(), spot.place, spot.path, options))
+    }
+
+    /// Opens the content of a regular file; the reader keeps what it opened whatever happens to the name.
+    ///
+    /// Refuses directories (`IsADirectory`), other kinds and members that cannot be read (`UnsupportedEntry`).
+    pub fn open(&self, path: &VPath, follow: Follow) -> Result<(Info, Arc<dyn Blob>)> {
+        let spot = self.resolve(path, follow, "open")?;
+        let info = self.info(&spot)?;
+        let blob = self.stack.content(&spot.place).map_err(|e| e.or_at(&spot.path))?;
+        Ok((info, blob))
+    }
+
+    /// Returns the target of a symbolic link, `InvalidInput` for other kinds.
+    pub fn target(&self, path: &VPath) -> Result<Vec<u8>> {
+        let spot = self.resolve(path, Follow::No, "read link")?;
+        let hit = spot.found("read link")?;
+        if hit.node.kind != Kind::Symlink {
+            return Err(Error::new(ErrorKind::InvalidInput, "read link").at(path).because("not a symbolic link"));
+        }
+        self.stack.layers[hit.layer].target(&hit.node).map_err(|e| e.or_at(path))
+    }
+
+    /// Returns the extended attributes, sorted by name.
+    pub fn xattrs(&self, path: &VPath, follow: Follow) -> Result<Vec<Xattr>> {
+        let spot = self.resolve(path, follow, "read attributes")?;
+        let hit = spot.found("read attributes")?;
+        self.stack.layers[hit.layer].xattrs(&hit.node).map_err(|e| e.or_at(path))
+    }
+
+    /// Returns what every layer holds at a path, which one shows and what hides the rest.
+    pub fn why(&self, path: &VPath) -> Result<Why> {
+        let _reading = self.reading();
+        self.stack.why(path)
+    }
+
+    fn directory(&self, path: &VPath, op: &'static str) -> Result<Spot> {
+        let spot = self.resolve(path, Follow::Yes, op)?;
+        match spot.found(op)?.node.kind {
+            Kind::Dir => Ok(spot),
+            _ => Err(Error::new(ErrorKind::NotADirectory, op).at(path)),
+        }
+    }
+
+    pub(crate) fn resolve(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
+        let _reading = self.reading();
+        self.stack.resolve(path, follow, op)
+    }
+
+    pub(crate) fn info(&self, spot: &Spot) -> Result<Info> {
+        let hit = spot.found("read")?;
+        let layer = &self.stack.layers[hit.layer];
+        let mut stat = layer.stat(&hit.node).map_err(|e| e.or_at(&spot.path))?;
+        let tag = Tag::of(&**layer, &stat);
+        if spot.place.is_merged() {
+            stat.nlink = 1;
+        }
+        let layers = spot.place.visible().map(|hit| hit.layer).collect();
+        Ok(Info { path: spot.path.clone(), stat, layers, tag })
+    }
+
+    /// Returns the tag that `info` would give for a line of a listing made with attributes.
+    pub fn tag(&self, shown: &Shown) -> Option<Tag> {
+        shown.stat.as_ref().map(|stat| Tag::of(&*self.stack.layers[shown.layer()], stat))
+    }
+
+    // Both locks guard no data: they order calls into the layers, which keep their own state whole.
+    pub(crate) fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tell(&self, deed: Deed, path: &VPath) {
+        if let Some(observer) = &self.observer {
+            observer(&Event { generation: self.generation(), deed, path: path.clone() });
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Looking up: what the stack shows at a name, and at a path.
+//!
+//! [`Stack::step`] is the one loop over layers; listing, opening, removing and *why* all start from it.
+//! It follows semantics 2.2 and 2.10 as the kernel does, redirects included.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::{
+    Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
+    overlay::redirect::Sought,
+};
+
+/// The most symbolic links that one lookup follows.
+const HOPS: usize = 40;
+
+/// The layers of an overlay, topmost first.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) layers: Vec<Arc<dyn Layer>>,
+    pub(crate) upper: Option<Arc<dyn WritableLayer>>,
+}
+
+/// What one layer holds at a place of the merged tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Hit {
+    pub(crate) layer: usize,
+    pub(crate) node: Node,
+    pub(crate) marks: Marks,
+    /// Why it does not show; only a wide lookup returns such.
+    pub(crate) hidden: Option<Hidden>,
+}
+
+/// Why something in a layer does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    /// The layer that hides it.
+    pub(crate) by: usize,
+    /// How many names deep the hiding object stands.
+    pub(crate) depth: usize,
+    pub(crate) how: How,
+}
+
+/// What hides: a whiteout, an opaque directory, or any other object above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Whiteout,
+    Opaque,
+    Above,
+}
+
+/// What a lookup found: the hits topmost first (none: nothing shows), and the layer whose whiteout ended it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) hits: Vec<Hit>,
+    pub(crate) whiteout: Option<usize>,
+}
+
+impl Place {
+    /// Returns the hit that gives the place its kind and attributes.
+    pub(crate) fn top(&self) -> Option<&Hit> {
+        self.visible().next()
+    }
+
+    pub(crate) fn visible(&self) -> impl Iterator<Item = &Hit> {
+        self.hits.iter().filter(|hit| hit.hidden.is_none())
+    }
+
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.top().map(|hit| hit.node.kind)
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind() == Some(Kind::Dir)
+    }
+
+    /// Returns whether several layers contribute to a directory.
+    pub(crate) fn is_merged(&self) -> bool {
+        self.is_dir() && self.visible().count() > 1
+    }
+}
+
+/// A resolved path: the directories from the root to the parent, and what stands at the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    /// The path, with those symbolic links resolved that were followed.
+    pub(crate) path: VPath,
+    /// The places of the ancestors, root first; empty for the root itself.
+    pub(crate) dirs: Vec<Place>,
+    pub(crate) place: Place,
+}
+
+impl Spot {
+    /// Returns the topmost hit, or says that nothing stands there.
+    pub(crate) fn found(&self, op: &'static str) -> Result<&Hit> {
+        self.place.top().ok_or_else(|| Error::new(ErrorKind::NotFound, op).at(&self.path))
+    }
+
+    fn down(&mut self, name: Name<'_>, place: Place) {
+        self.path.push(name);
+        self.dirs.push(std::mem::replace(&mut self.place, place));
+    }
+
+    fn up(&mut self) {
+        if let Some(parent) = self.dirs.pop() {
+            self.path.pop();
+            self.place = parent;
+        }
+    }
+}
+
+/// Whether a symbolic link at the end of a path is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// The link itself is meant.
+    No,
+    /// What it leads to is meant.
+    Yes,
+}
+
+enum Part {
+    Down(NameBuf),
+    Up,
+}
+
+/// Where the next layer's directory comes from: the parent's hits, or, behind an absolute redirect, the roots.
+enum Source<'a> {
+    Parent(std::slice::Iter<'a, Hit>),
+    Roots(std::ops::Range<usize>),
+}
+
+/// How a step looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look<'a> {
+    /// Return what does not show too, each with the reason; `depth` is the number of names down to it.
+    pub(crate) wide: Option<usize>,
+    /// The layers known, from a listing, to hold the name; the others are not asked.
+    pub(crate) only: Option<&'a [usize]>,
+}
+
+impl Stack {
+    pub(crate) fn root(&self) -> Result<Place> {
+        let mut hits: Vec<Hit> = Vec::with_capacity(self.layers.len());
+        for (layer, tree) in self.layers.iter().enumerate() {
+            let node = tree.root();
+            let marks = self.marks(layer, &node)?;
+            // The upper root's marks have no effect, a lower root's opaque mark does (L07, L23).
+            let ends = marks.opaque == Opaque::Yes && !self.is_upper(layer);
+            hits.push(Hit { layer, node, marks, hidden: None });
+            if ends {
+                break;
+            }
+        }
+        Ok(Place { hits, whiteout: None })
+    }
+
+    /// Returns what the layers say about `name` in a directory, topmost first.
+    pub(crate) fn step(&self, dir: &Place, name: Name<'_>, look: Look<'_>) -> Result<Place> {
+        let mut sought = Sought::new(name);
+        let mut place = Place::default();
+        let mut source = Source::Parent(dir.hits.iter());
+        let mut hiding = None;
+        while let Some((layer, base, above)) = self.next_base(&mut source) {
+            if look.only.is_some_and(|only| !sought.is_redirected() && !only.contains(&layer)) {
+                continue;
+            }
+            if let Some(hidden) = above.or(hiding) {
+                let found = self.layers[layer].lookup(&base, name)?;
+                let hit = |node| Hit { layer, node, marks: Marks::default(), hidden: Some(hidden) };
+                place.hits.extend(found.map(hit));
+                continue;
+            }
+            let was_absolute = sought.is_absolute();
+            if let Some((node, marks)) = self.look_in(layer, base, &mut sought)? {
+                place.take(layer, node, marks, look.wide);
+            }
+            if sought.is_absolute() && !was_absolute {
+                source = Source::Roots(layer + 1..self.layers.len());
+            }
+            if sought.stopped() {
+                let Some(depth) = look.wide else { break };
+                hiding = Some(place.hiding(layer, depth));
+            }
+        }
+        Ok(place)
+    }
+
+    fn next_base(&self, source: &mut Source<'_>) -> Option<(usize, Node, Option<Hidden>)> {
+        match source {
+            Source::Parent(hits) => {
+                let hit = hits.find(|hit| hit.node.kind == Kind::Dir)?;
+                Some((hit.layer, hit.node.clone(), hit.hidden))
+            }
+            Source::Roots(layers) => layers.next().map(|layer| (layer, self.layers[layer].root(), None)),
+        }
+    }
+
+    /// Looks for what is sought in one layer, from `base`: one name, or behind an absolute redirect a path.
+    fn look_in(&self, layer: usize, base: Node, sought: &mut Sought) -> Result<Option<(Node, Marks)>> {
+        let parts = sought.parts()?;
+        let (mut node, mut marks) = (base, Marks::default());
+        for (index, part) in parts.iter().enumerate() {
+            let last = index + 1 == parts.len();
+            let Some(found) = self.layers[layer].lookup(&node, part.as_name())? else { return Ok(None) };
+            if !sought.takes(found.kind, last) {
+                sought.stop();
+                return Ok((last && found.kind == Kind::Whiteout).then_some((found, marks)));
+            }
+            marks = self.marks(layer, &found)?;
+            sought.note(found.kind, &marks, &parts, index).map_err(|e| e.in_layer(&self.layers[layer].caps().name))?;
+            node = found;
+        }
+        Ok(Some((node, marks)))
+    }
+
+    /// Returns the marks; those in the lowest layer cannot matter (L23).
+    fn marks(&self, layer: usize, node: &Node) -> Result<Marks> {
+        let lowest = layer + 1 == self.layers.len() && !self.is_upper(layer);
+        if lowest { Ok(Marks::default()) } else { self.layers[layer].marks(node) }
+    }
+
+    pub(crate) fn is_upper(&self, layer: usize) -> bool {
+        layer == 0 && self.upper.is_some()
+    }
+
+    /// Resolves a path within the merged tree, following symbolic links on the way (at most 40, else `Loop`).
+    pub(crate) fn resolve(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
+        self.walk(path, follow, op).map_err(|e| e.or_at(path))
+    }
+
+    fn walk(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
+        let mut parts: VecDeque<Part> = path.names().map(|name| Part::Down(name.to_owned())).collect();
+        let mut spot = self.start()?;
+        let mut hops = 0;
+        while let Some(part) = parts.pop_front() {
+            spot.must_be_dir(op)?;
+            let Part::Down(name) = part else {
+                spot.up();
+                continue;
+            };
+            let found = self.step(&spot.place, name.as_name(), Look::default())?;
+            let Some(target) = self.link_target(&found, follow == Follow::Yes || !parts.is_empty())? else {
+                spot.down(name.as_name(), found);
+                continue;
+            };
+            hops += 1;
+            if hops > HOPS {
+                return Err(Error::new(ErrorKind::Loop, op).at(path));
+            }
+            if target.starts_with(b"/") {
+                spot = self.start()?;
+            }
+            prepend(&mut parts, &target)?;
+        }
+        Ok(spot)
+    }
+
+    fn start(&self) -> Result<Spot> {
+        Ok(Spot { path: VPath::root(), dirs: Vec::new(), place: self.root()? })
+    }
+
+    fn link_target(&self, place: &Place, wanted: bool) -> Result<Option<Vec<u8>>> {
+        let link = place.top().filter(|hit| wanted && hit.node.kind == Kind::Symlink);
+        link.map(|hit| self.layers[hit.layer].target(&hit.node)).transpose()
+    }
+}
+
+impl Place {
+    fn take(&mut self, layer: usize, node: Node, marks: Marks, wide: Option<usize>) {
+        if node.kind != Kind::Whiteout {
+            self.hits.push(Hit { layer, node, marks, hidden: None });
+            return;
+        }
+        self.whiteout = Some(layer);
+        if let Some(depth) = wide {
+            let hidden = Some(Hidden { by: layer, depth, how: How::Whiteout });
+            self.hits.push(Hit { layer, node, marks, hidden });
+        }
+    }
+
+    /// Tells what hides the layers below `layer`, where the lookup ended.
+    fn hiding(&self, layer: usize, depth: usize) -> Hidden {
+        let opaque = self.hits.last().is_some_and(|hit| hit.layer == layer && hit.marks.opaque == Opaque::Yes);
+        match (self.whiteout == Some(layer), opaque) {
+            (true, _) => Hidden { by: layer, depth, how: How::Whiteout },
+            (_, true) => Hidden { by: layer, depth, how: How::Opaque },
+            _ => Hidden { by: self.top().map_or(layer, |hit| hit.layer), depth, how: How::Above },
+        }
+    }
+}
+
+impl Spot {
+    fn must_be_dir(&self, op: &'static str) -> Result<()> {
+        match self.place.kind() {
+            Some(Kind::Dir) => Ok(()),
+            Some(_) => Err(Error::new(ErrorKind::NotADirectory, op).at(&self.path)),
+            None => Err(Error::new(ErrorKind::NotFound, op).at(&self.path)),
+        }
+    }
+}
+
+/// Puts the parts of a link's target before those that are left.
+fn prepend(parts: &mut VecDeque<Part>, target: &[u8]) -> Result<()> {
+    for part in target.split(|b| *b == b'/').rev() {
+        match part {
+            b"" | b"." => {}
+            b".." => parts.push_front(Part::Up),
+            name => parts.push_front(Part::Down(Name::new(name)?.to_owned())),
+        }
+    }
+    Ok(())
+}
