@@ -23,6 +23,9 @@ pub mod layers;
 pub mod overlay;
 mod path;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{
     Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Kind, Layer, Leave, Marks, NameRules, New, Node, Omitted,

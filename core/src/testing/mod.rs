@@ -1,0 +1,8 @@
+//! What tests share: drawings of trees, the suites that every layer passes, a layer that fails on demand.
+//!
+//! Nothing here is part of the product; the feature `testing` turns it on.
+
+pub mod drawing;
+pub mod failing;
+pub mod suite;
+pub mod upper_suite;
