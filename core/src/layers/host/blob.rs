@@ -1,0 +1,188 @@
+//! The content of a host's file: read and written at a place, never mapped (trust T16).
+
+use std::{
+    any::Any,
+    fs::File,
+    io,
+    ops::Range,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{
+    Durability,
+    object::Object,
+    sys::{self, Handle},
+};
+use crate::{Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
+
+/// A file's content.
+#[derive(Debug)]
+pub(super) struct HostBlob {
+    file: File,
+}
+
+impl HostBlob {
+    /// Opens the content of `handle`, a regular file, for reading.
+    pub(super) fn open(handle: &Handle) -> io::Result<Self> {
+        Ok(Self { file: handle.read()? })
+    }
+}
+
+/// Opens the regular file at `path`, the source of a zip layer.
+///
+/// Refuses directories (`IsADirectory`) and what is neither file nor directory (`Unsupported`).
+pub fn file(path: &Path) -> Result<Arc<dyn Blob>> {
+    let file = sys::open_file(path).map_err(|e| super::failed("open")(e).because(path.display().to_string()))?;
+    Ok(Arc::new(HostBlob { file }))
+}
+
+impl Blob for HostBlob {
+    fn size(&self) -> Result<u64> {
+        Ok(self.file.metadata().map_err(super::failed("stat"))?.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        sys::read_at(&self.file, buf, offset).map_err(super::failed("read"))
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        sys::next_data(&self.file, offset).map_err(super::failed("find data"))
+    }
+
+    fn stored(&self) -> Option<Stored> {
+        None
+    }
+
+    /// Returns a hash of device, inode, size, mtime and ctime, taken anew (trust T16).
+    fn stamp(&self) -> Result<u128> {
+        let raw = sys::stat_file(&self.file).map_err(super::failed("stat"))?;
+        let (m, c) = (raw.stat.attrs.mtime, raw.stat.ctime);
+        let parts =
+            [raw.dev, raw.stat.ino, raw.stat.size, m.secs as u64, m.nanos.into(), c.secs as u64, c.nanos.into()];
+        Ok(u128::from_le_bytes(super::digest(&parts)))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The content of an upper's file.
+#[derive(Debug)]
+pub(super) struct HostBlobMut {
+    blob: HostBlob,
+    object: Arc<Object>,
+    settler: Arc<super::settle::Settler>,
+}
+
+impl HostBlobMut {
+    /// Opens the content of `object`, a regular file, for reading and writing.
+    pub(super) fn open(object: Arc<Object>, settler: Arc<super::settle::Settler>) -> io::Result<Self> {
+        let file = object.handle.write()?;
+        Ok(Self { blob: HostBlob { file }, object, settler })
+    }
+
+    /// Copies inside the kernel, keeping holes. Returns the bytes.
+    fn copy_ranges(&self, from: &HostBlob) -> Result<u64> {
+        let size = from.size()?;
+        self.set_len(0)?;
+        self.set_len(size)?;
+        let mut at = 0;
+        while let Some(data) = from.next_data(at)? {
+            at = data.start;
+            while at < data.end.min(size) {
+                match sys::copy_range(&from.file, &self.blob.file, at, data.end.min(size) - at) {
+                    Ok(0) => return Ok(at),
+                    Ok(copied) => at += copied,
+                    Err(error) => return Err(super::failed("copy")(error)),
+                }
+            }
+            if at >= size {
+                break;
+            }
+        }
+        Ok(size)
+    }
+
+    fn copy_host(&self, from: &HostBlob) -> Result<u64> {
+        if sys::clone_content(&from.file, &self.blob.file).is_ok() {
+            return from.size();
+        }
+        match self.copy_ranges(from) {
+            Err(error) if error.kind() != ErrorKind::NoSpace => copy_blob(from, self),
+            copied => copied,
+        }
+    }
+}
+
+impl Blob for HostBlobMut {
+    fn size(&self) -> Result<u64> {
+        self.blob.size()
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        self.blob.read_at(buf, offset)
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        self.blob.next_data(offset)
+    }
+
+    fn stored(&self) -> Option<Stored> {
+        None
+    }
+
+    fn stamp(&self) -> Result<u128> {
+        self.blob.stamp()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.blob
+    }
+}
+
+impl BlobMut for HostBlobMut {
+    fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+        self.settler.check()?;
+        self.object.touch();
+        sys::write_at(&self.blob.file, data, offset).map_err(super::failed("write"))
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.settler.check()?;
+        self.object.touch();
+        self.blob.file.set_len(len).map_err(super::failed("set length"))
+    }
+
+    fn copy_from(&self, from: &dyn Blob) -> Result<u64> {
+        self.settler.check()?;
+        self.object.touch();
+        match from.as_any().downcast_ref() {
+            Some(host) => self.copy_host(host),
+            None => copy_blob(from, self),
+        }
+    }
+
+    /// Makes content and attributes durable: always at [`Durability::Full`], at [`Durability::Ordered`]
+    /// for what is copied up (semantics U14), else never.
+    fn sync(&self) -> Result<()> {
+        let copied_up = self.object.temp.as_ref().is_some_and(|temp| temp.copied_up);
+        let wanted = match self.settler.durability() {
+            Durability::Full => true,
+            Durability::Ordered => copied_up,
+            Durability::None => false,
+        };
+        if !wanted {
+            return Ok(());
+        }
+        self.settler.check()?;
+        self.object.dirty.store(false, Ordering::Release);
+        self.settler.outcome(self.blob.file.sync_all())
+    }
+}
+
+/// Returns a failure because an entry of this kind has no content.
+pub(super) fn no_content() -> Error {
+    Error::new(ErrorKind::UnsupportedEntry, "open").because("only regular files have content")
+}

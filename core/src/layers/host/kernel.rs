@@ -1,0 +1,186 @@
+//! Writing an upper that the kernel's overlay can mount at every moment (`trusted` or `user` marks).
+
+use std::sync::Arc;
+
+use super::{
+    blob::{self, HostBlobMut},
+    inode::{Inode, Rights},
+    native::Native,
+    object::{self, Object},
+    record::Record,
+    settle::Settler,
+    stage::{Stage, Temp},
+    sys::Handle,
+};
+use crate::{
+    Blob, BlobMut, Caps, Change, Entry, Kind, Layer, Marks, Name, New, Node, Opaque, Result, Stat, Step, Time,
+    WritableLayer, Xattr,
+};
+
+/// An upper in one of the kernel's forms.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    pub(super) native: Native,
+    pub(super) stage: Arc<Stage>,
+    pub(super) rights: Rights,
+    pub(super) settler: Arc<Settler>,
+}
+
+impl Kernel {
+    /// Makes the host's object under a temporary name, closed to everybody else.
+    fn make(&self, temp: &str, kind: Kind, new: &New<'_>) -> std::io::Result<Handle> {
+        let (dir, name) = (self.stage.dir(), temp.as_bytes());
+        match kind {
+            Kind::File => return dir.make_file(name),
+            Kind::Dir => dir.make_dir(name)?,
+            Kind::Symlink => dir.make_symlink(name, new.target)?,
+            special => dir.make_special(name, special, new.rdev)?,
+        }
+        dir.child(name)
+    }
+
+    /// Stores a record, or removes it where the inode says it all.
+    fn store(&self, handle: &Handle, record: &Record) -> Result<()> {
+        let meta = self.native.keys().meta.as_bytes();
+        let stored = match record.is_empty() {
+            true => handle.remove_xattr(meta),
+            false => handle.set_xattr(meta, &record.encode()),
+        };
+        stored.map_err(super::failed("store record"))
+    }
+
+    fn set_mark(&self, handle: &Handle, mark: &str, value: &[u8]) -> Result<()> {
+        handle.set_xattr(mark.as_bytes(), value).map_err(super::failed("set mark"))
+    }
+
+    /// Sets the marks of a new object. `user.*` marks cannot be had on symlinks and devices, where an
+    /// origin is left out (X08).
+    fn mark(&self, handle: &Handle, new: &New<'_>, kind: Kind) -> Result<()> {
+        let keys = self.native.keys();
+        if new.marks.opaque == Opaque::Yes {
+            self.set_mark(handle, keys.opaque, b"y")?;
+        }
+        if let Some(redirect) = &new.marks.redirect {
+            self.set_mark(handle, keys.redirect, redirect)?;
+        }
+        if new.copied_up && (matches!(kind, Kind::File | Kind::Dir) || keys.prefix.starts_with("trusted")) {
+            self.set_mark(handle, keys.origin, b"")?;
+        }
+        Ok(())
+    }
+
+    /// Marks a directory as one that holds copied-up objects (U05), unless it is marked.
+    pub(super) fn mark_impure(&self, dir: &Handle) -> Result<()> {
+        let impure = self.native.keys().impure;
+        match dir.xattr(impure).map_err(super::failed("read mark"))? {
+            Some(_) => Ok(()),
+            None => self.set_mark(dir, impure, b"y"),
+        }
+    }
+
+    fn inode<'a>(&self, handle: &'a Handle) -> Inode<'a> {
+        Inode { handle, keys: self.native.keys(), rights: self.rights }
+    }
+
+    fn fill(&self, handle: &Handle, kind: Kind, new: &New<'_>) -> Result<()> {
+        let record = self.inode(handle).fill(new, kind)?;
+        if !record.is_empty() {
+            self.store(handle, &record)?;
+        }
+        self.mark(handle, new, kind)?;
+        let times = handle.set_times(Some(new.attrs.atime), Some(new.attrs.mtime));
+        times.map_err(super::failed("set times"))
+    }
+
+    /// Applies a change of metadata: marks, attributes, record, mode, times.
+    pub(super) fn set(&self, node: &Node, change: &Change) -> Result<()> {
+        let object = object::shared(node)?;
+        let handle = &object.handle;
+        object.touch();
+        if change.opaque {
+            self.set_mark(handle, self.native.keys().opaque, b"y")?;
+        }
+        if let Some(redirect) = &change.redirect {
+            self.set_mark(handle, self.native.keys().redirect, redirect)?;
+        }
+        let stat = handle.stat().map_err(super::failed("stat"))?.stat;
+        let before = self.native.record(handle)?;
+        let mut record = before.clone();
+        self.inode(handle).change(change, &stat, &mut record)?;
+        if record != before {
+            self.store(handle, &record)?;
+        }
+        if change.atime.is_some() || change.mtime.is_some() {
+            handle.set_times(change.atime, change.mtime).map_err(super::failed("set times"))?;
+        }
+        self.settler.note(object.clone(), node)
+    }
+}
+
+impl Layer for Kernel {
+    fn caps(&self) -> &Caps {
+        self.native.caps()
+    }
+
+    fn root(&self) -> Node {
+        self.native.root()
+    }
+
+    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.native.lookup(dir, name)
+    }
+
+    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
+        self.native.list(dir, after, max, stats)
+    }
+
+    fn stat(&self, node: &Node) -> Result<Stat> {
+        self.native.stat(node)
+    }
+
+    fn marks(&self, node: &Node) -> Result<Marks> {
+        self.native.marks(node)
+    }
+
+    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
+        self.native.xattrs(node)
+    }
+
+    fn target(&self, link: &Node) -> Result<Vec<u8>> {
+        self.native.target(link)
+    }
+
+    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
+        self.native.open(file)
+    }
+}
+
+impl WritableLayer for Kernel {
+    fn stage(&self, new: &New<'_>) -> Result<Node> {
+        self.settler.check()?;
+        let kind = self.rights.kind(new);
+        let temp = Temp::new(self.stage.clone(), self.stage.name(), new.copied_up);
+        let handle = self.make(&temp.name, kind, new).map_err(super::failed("stage"))?;
+        self.fill(&handle, kind, new)?;
+        let id = handle.stat().map_err(super::failed("stage"))?.stat.ino;
+        Ok(Object::staged(handle, temp).node(id, new.kind))
+    }
+
+    fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
+        self.settler.check()?;
+        if file.kind != Kind::File {
+            return Err(blob::no_content().in_layer(&self.caps().name));
+        }
+        let blob = HostBlobMut::open(object::shared(file)?, self.settler.clone());
+        Ok(Arc::new(blob.map_err(super::failed("open"))?))
+    }
+
+    fn commit(&self, steps: &[Step<'_>], _now: Time) -> Result<()> {
+        self.settler.check()?;
+        steps.iter().try_for_each(|step| self.apply(step).map_err(|e| e.in_layer(&self.caps().name)))
+    }
+
+    fn settle(&self) -> Result<()> {
+        self.settler.settle(self.stage.dir())
+    }
+}

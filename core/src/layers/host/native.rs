@@ -1,0 +1,258 @@
+//! Reading a tree of host objects as they are, with the kernel's overlay marks decoded.
+//!
+//! One name is looked up at a time from a directory's descriptor; nothing is opened but directories
+//! and regular files, and nothing is ever written.
+
+use std::{collections::BinaryHeap, io, sync::Arc};
+
+use super::{
+    blob::{self, HostBlob},
+    marks::{self, Keys, Namespace},
+    object::{self, Object},
+    record::Record,
+    sys::{Handle, Raw},
+};
+use crate::{
+    Blob, Caps, Entry, Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, Stat, Xattr,
+};
+
+/// A host's directory tree.
+#[derive(Debug)]
+pub(super) struct Native {
+    caps: Caps,
+    root: Node,
+    dev: u64,
+    keys: &'static Keys,
+    /// Whether ovl wrote it, so that objects may carry a record.
+    ours: bool,
+    /// Whether what is mounted inside the tree is refused (trust T7).
+    one_device: bool,
+}
+
+impl Native {
+    /// Reads the tree beneath `root`, a directory.
+    pub(super) fn new(root: Handle, caps: Caps, namespace: Namespace, one_device: bool) -> Result<Self> {
+        let keys = namespace.keys();
+        let raw = root.stat().map_err(super::failed("open"))?;
+        let ours = root.xattr(keys.form).map_err(super::failed("open"))?.is_some();
+        let root = Object::found(root).node(raw.stat.ino, Kind::Dir);
+        Ok(Self { caps, root, dev: raw.dev, keys, ours, one_device })
+    }
+
+    /// Returns the names of the marks in use.
+    pub(super) fn keys(&self) -> &'static Keys {
+        self.keys
+    }
+
+    /// Returns the record of an object; an empty one where none is stored.
+    pub(super) fn record(&self, handle: &Handle) -> Result<Record> {
+        if !self.ours {
+            return Ok(Record::default());
+        }
+        decode(handle.xattr(self.keys.meta).map_err(super::failed("read record"))?)
+    }
+
+    /// Returns the names of an object's own marks, or an error of the host.
+    fn has(&self, handle: &Handle, mark: &str) -> Result<bool> {
+        Ok(handle.xattr(mark).map_err(super::failed("read mark"))?.is_some())
+    }
+
+    /// Returns what a found object is: an empty file may be a whiteout (L09, L10) or stand for a device.
+    fn kind(&self, handle: &Handle, stat: &Stat) -> Result<Kind> {
+        if stat.kind != Kind::File || stat.size != 0 {
+            return Ok(stat.kind);
+        }
+        if self.has(handle, self.keys.whiteout)? {
+            return Ok(Kind::Whiteout);
+        }
+        Ok(self.record(handle)?.kind.unwrap_or(Kind::File))
+    }
+
+    /// Refuses what lies on another device when asked to; else tells equal inode numbers of two devices apart.
+    fn on_device(&self, mut raw: Raw) -> Result<Stat> {
+        if raw.dev != self.dev {
+            if self.one_device {
+                return Err(self.error(ErrorKind::PermissionDenied, "look up").because("it lies on another device"));
+            }
+            raw.stat.ino ^= raw.dev.rotate_left(40);
+        }
+        Ok(raw.stat)
+    }
+
+    fn error(&self, kind: ErrorKind, op: &'static str) -> Error {
+        Error::new(kind, op).in_layer(&self.caps.name)
+    }
+
+    fn fail(&self, op: &'static str) -> impl Fn(io::Error) -> Error {
+        move |error| super::failed(op)(error).in_layer(&self.caps.name)
+    }
+
+    /// Returns the entry of a name that `list` found, with its attributes if asked for.
+    fn entry(&self, dir: &Handle, found: Found, listing: Listing) -> Result<Option<Entry>> {
+        let name = NameBuf::new(found.name).map_err(|e| e.in_layer(&self.caps.name))?;
+        let kind = match found.kind {
+            Some(kind) if !listing.stats && (kind != Kind::File || !listing.marked) => {
+                return Ok(Some(Entry { name, kind, stat: None }));
+            }
+            _ => dir.child_stat(name.as_bytes()),
+        };
+        match kind {
+            // Gone since the directory was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fail("list")(error)),
+            Ok(raw) => self.full_entry(dir, name, self.on_device(raw)?, listing).map(Some),
+        }
+    }
+
+    fn full_entry(&self, dir: &Handle, name: NameBuf, stat: Stat, listing: Listing) -> Result<Entry> {
+        let mark = |key| dir.child_xattr(name.as_bytes(), key).map_err(self.fail("list"));
+        let recorded = self.ours && (listing.stats || (stat.kind == Kind::File && stat.size == 0));
+        let stat = if recorded { decode(mark(self.keys.meta)?)?.apply(stat) } else { stat };
+        let empty = stat.kind == Kind::File && stat.size == 0;
+        let white = stat.kind == Kind::Whiteout || (empty && listing.xwhiteouts && mark(self.keys.whiteout)?.is_some());
+        let kind = if white { Kind::Whiteout } else { stat.kind };
+        Ok(Entry { name, kind, stat: (listing.stats && !white).then_some(stat) })
+    }
+
+    /// Returns whether empty files of `dir` may be whiteouts to a listing (L09).
+    fn xwhiteouts(&self, dir: &Handle) -> Result<bool> {
+        let value = dir.xattr(self.keys.opaque).map_err(self.fail("list"))?;
+        Ok(value.is_some_and(|value| marks::opaque(&value) == Opaque::Xwhiteouts))
+    }
+}
+
+/// What a listing must find out beyond names and kinds.
+#[derive(Clone, Copy)]
+struct Listing {
+    stats: bool,
+    xwhiteouts: bool,
+    /// Whether a regular file may be something else: a whiteout, or a device kept as data.
+    marked: bool,
+}
+
+/// A name of a directory as the host reads it out; ordered by its bytes.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    name: Box<[u8]>,
+    kind: Option<Kind>,
+}
+
+/// Returns the `max` smallest names after `after`, sorted, holding no more than these.
+fn smallest(dir: &Handle, after: Option<Name<'_>>, max: usize) -> io::Result<Vec<Found>> {
+    let mut heap = BinaryHeap::new();
+    dir.scan(&mut |name, kind| {
+        let wanted = after.is_none_or(|after| name > after.as_bytes())
+            && (heap.len() < max || heap.peek().is_some_and(|last: &Found| name < &*last.name));
+        if wanted {
+            if heap.len() == max {
+                heap.pop();
+            }
+            heap.push(Found { name: name.into(), kind });
+        }
+    })?;
+    Ok(heap.into_sorted_vec())
+}
+
+fn decode(value: Option<Vec<u8>>) -> Result<Record> {
+    value.map_or_else(|| Ok(Record::default()), |value| Record::decode(&value))
+}
+
+impl Layer for Native {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn root(&self) -> Node {
+        self.root.clone()
+    }
+
+    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        let handle = match object::of(dir)?.handle.child(name.as_bytes()) {
+            Ok(handle) => handle,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.fail("look up")(error)),
+        };
+        let stat = self.on_device(handle.stat().map_err(self.fail("look up"))?)?;
+        let kind = self.kind(&handle, &stat)?;
+        Ok(Some(Object::found(handle).node(stat.ino, kind)))
+    }
+
+    /// Reads the whole directory and keeps the page: a large one is best read in one page.
+    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
+        let dir = &object::of(dir)?.handle;
+        let xwhiteouts = self.xwhiteouts(dir)?;
+        let listing = Listing { stats, xwhiteouts, marked: self.ours || xwhiteouts };
+        let mut entries = Vec::new();
+        let mut after = after.map(Name::to_owned);
+        // Names that vanish between reading the directory and looking at them must not end the page early.
+        while entries.len() < max {
+            let want = max - entries.len();
+            let found = smallest(dir, after.as_ref().map(NameBuf::as_name), want).map_err(self.fail("list"))?;
+            let (complete, count) = (found.len() < want, entries.len());
+            after = found.last().map(|last| NameBuf::new(&*last.name)).transpose()?;
+            for found in found {
+                entries.extend(self.entry(dir, found, listing)?);
+            }
+            if complete || entries.len() == count + want {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn stat(&self, node: &Node) -> Result<Stat> {
+        let handle = &object::of(node)?.handle;
+        let stat = self.on_device(handle.stat().map_err(self.fail("stat"))?)?;
+        if node.kind == Kind::Whiteout {
+            return Ok(Stat { kind: Kind::Whiteout, ..stat });
+        }
+        Ok(self.record(handle)?.apply(stat))
+    }
+
+    fn marks(&self, node: &Node) -> Result<Marks> {
+        if !matches!(node.kind, Kind::Dir | Kind::File) {
+            return Ok(Marks::default());
+        }
+        let handle = &object::of(node)?.handle;
+        let names = handle.xattr_names().map_err(self.fail("read marks"))?;
+        let get = |key: &str| match names.iter().any(|name| **name == *key.as_bytes()) {
+            true => handle.xattr(key).map_err(self.fail("read marks")),
+            false => Ok(None),
+        };
+        let mut found = Marks::default();
+        if node.kind == Kind::Dir {
+            found.opaque = get(self.keys.opaque)?.map_or(Opaque::No, |value| marks::opaque(&value));
+        } else if let Some(value) = get(self.keys.metacopy)? {
+            marks::metacopy(&value).map_err(|e| e.in_layer(&self.caps.name))?;
+            found.metacopy = true;
+        }
+        let redirect = get(self.keys.redirect)?.map(marks::redirect).transpose();
+        found.redirect = redirect.map_err(|e| e.in_layer(&self.caps.name))?;
+        Ok(found)
+    }
+
+    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
+        let handle = &object::of(node)?.handle;
+        let mut record = self.record(handle)?;
+        for stored in handle.xattr_names().map_err(self.fail("list attributes"))? {
+            let Some(name) = self.keys.unescape(&stored) else { continue };
+            let value = handle.xattr_bytes(&stored).map_err(self.fail("read attribute"))?;
+            // Gone since the names were read, or overruled by the record.
+            let Some(value) = value.filter(|_| record.xattrs.iter().all(|kept| *kept.name != *name)) else { continue };
+            record.set_xattr(&name, Some(&value));
+        }
+        record.xattrs.sort_unstable();
+        Ok(record.xattrs)
+    }
+
+    fn target(&self, link: &Node) -> Result<Vec<u8>> {
+        object::of(link)?.handle.read_link().map_err(self.fail("read link"))
+    }
+
+    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
+        if file.kind != Kind::File {
+            return Err(blob::no_content().in_layer(&self.caps.name));
+        }
+        Ok(Arc::new(HostBlob::open(&object::of(file)?.handle).map_err(self.fail("open"))?))
+    }
+}

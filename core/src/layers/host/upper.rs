@@ -1,0 +1,170 @@
+//! A host directory as an upper: opening it, in the right form and by one process at a time.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Durability, failed, fingerprint,
+    form::{self, Chosen, Form},
+    inode::Rights,
+    kernel::Kernel,
+    mountinfo,
+    native::Native,
+    settle::Settler,
+    sys::{self, Handle},
+    work::{self, Work},
+};
+use crate::{
+    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Layer, Marks, Name, NameRules, New, Node, Result, Stat, Step, Time,
+    WritableLayer, Xattr,
+};
+
+/// How an upper is opened.
+#[derive(Clone, Debug, Default)]
+pub struct UpperOptions {
+    /// What to call it in messages; the last part of its path when empty.
+    pub name: String,
+    /// The work directory; `UPPER.ovl-work` beside the upper when `None`.
+    pub work: Option<PathBuf>,
+    /// The form to insist on; the recorded or the best one when `None`.
+    pub form: Option<Form>,
+    /// How long a change waits for the disk.
+    pub durability: Durability,
+    /// Whether archives and clients decide about owners, special bits, devices and privileged attributes on the host.
+    pub privileged_metadata: bool,
+}
+
+/// A host directory that takes changes.
+#[derive(Debug)]
+pub struct HostUpper {
+    tree: Kernel,
+    chosen: Chosen,
+    _work: Work,
+}
+
+impl HostUpper {
+    /// Returns the form in which changes are written.
+    pub fn form(&self) -> Form {
+        self.chosen.form
+    }
+
+    /// Returns why it is this form.
+    pub fn form_reason(&self) -> &str {
+        &self.chosen.reason
+    }
+}
+
+/// Opens the directory at `path` as an upper, making it when its parent exists.
+///
+/// Refuses a missing parent (`NotFound`), a directory that may not be written (`PermissionDenied`), one
+/// that another process or a kernel mount holds (`Busy`), and one in another form (`WrongForm`).
+pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
+    let name = if options.name.is_empty() { super::name_of(path) } else { options.name.clone() };
+    let root = open_root(path).map_err(|e| failed("open upper")(e).because(path.display().to_string()))?;
+    refuse_mounted(&root, path)?;
+    let place = options.work.clone().map_or_else(|| work::beside(path), Ok)?;
+    let work = Work::open(&place, &root)?;
+    let chosen = form::choose(&root, &work.stage, options.form)?;
+    let Some(namespace) = chosen.form.namespace() else {
+        return Err(Error::new(ErrorKind::Unsupported, "open upper").because("the portable form is not there yet"));
+    };
+    form::record_kernel(&root, namespace)?;
+    let caps = caps(name, &root, chosen.form, sys::case_blind(work.stage.dir()).map_err(failed("open upper"))?)?;
+    let bound = sys::bound_by_modes(work.stage.dir()).map_err(failed("open upper"))?;
+    let tree = Kernel {
+        native: Native::new(root, caps, namespace, false)?,
+        stage: work.stage.clone(),
+        rights: Rights::new(options.privileged_metadata, bound),
+        settler: Arc::new(Settler::new(options.durability)),
+    };
+    Ok(Arc::new(HostUpper { tree, chosen, _work: work }))
+}
+
+fn open_root(path: &Path) -> std::io::Result<Handle> {
+    sys::make_dir_at(path)?;
+    let root = Handle::root(path)?;
+    root.check_writable()?;
+    Ok(root)
+}
+
+fn refuse_mounted(root: &Handle, path: &Path) -> Result<()> {
+    let path = path.canonicalize().map_err(failed("open upper"))?;
+    match mountinfo::mounted_at(&sys::mount_table().map_err(failed("read mounts"))?, root, &path) {
+        None => Ok(()),
+        Some(point) => {
+            let why = format!("the kernel has it mounted at {}; unmount that first", point.display());
+            Err(Error::new(ErrorKind::Busy, "open upper").because(why))
+        }
+    }
+}
+
+fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Caps> {
+    Ok(Caps {
+        name,
+        kind: "dir",
+        fingerprint: fingerprint(root)?,
+        names: NameRules::Bytes,
+        case_blind,
+        redirects: form != Form::KernelUser,
+        faithful: true,
+        omitted: Vec::new(),
+    })
+}
+
+impl Layer for HostUpper {
+    fn caps(&self) -> &Caps {
+        self.tree.caps()
+    }
+
+    fn root(&self) -> Node {
+        self.tree.root()
+    }
+
+    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.tree.lookup(dir, name)
+    }
+
+    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
+        self.tree.list(dir, after, max, stats)
+    }
+
+    fn stat(&self, node: &Node) -> Result<Stat> {
+        self.tree.stat(node)
+    }
+
+    fn marks(&self, node: &Node) -> Result<Marks> {
+        self.tree.marks(node)
+    }
+
+    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
+        self.tree.xattrs(node)
+    }
+
+    fn target(&self, link: &Node) -> Result<Vec<u8>> {
+        self.tree.target(link)
+    }
+
+    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
+        self.tree.open(file)
+    }
+}
+
+impl WritableLayer for HostUpper {
+    fn stage(&self, new: &New<'_>) -> Result<Node> {
+        self.tree.stage(new)
+    }
+
+    fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
+        self.tree.open_mut(file)
+    }
+
+    fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
+        self.tree.commit(steps, now)
+    }
+
+    fn settle(&self) -> Result<()> {
+        self.tree.settle()
+    }
+}

@@ -1,0 +1,71 @@
+//! The work directory beside an upper: its lock, and the stage on the upper's file system.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    failed,
+    stage::Stage,
+    sys::{self, Handle},
+};
+use crate::{Error, ErrorKind, Result};
+
+/// An upper's work directory, held by this process alone.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) stage: Arc<Stage>,
+    /// Released when they are closed.
+    _locks: [File; 2],
+}
+
+/// Returns where the work directory of the upper at `path` lies unless another place is named.
+pub(super) fn beside(path: &Path) -> Result<PathBuf> {
+    let mut whole = path.canonicalize().map_err(failed("open upper"))?.into_os_string();
+    whole.push(".ovl-work");
+    Ok(whole.into())
+}
+
+impl Work {
+    /// Opens or makes the work directory at `path`, takes the lock and removes leftovers.
+    ///
+    /// Refuses a place on another file system (`InvalidInput`), one inside or above the upper
+    /// (`InvalidInput`, semantics M05, M06), and an upper that another process holds (`Busy`).
+    pub(super) fn open(path: &Path, upper: &Handle) -> Result<Self> {
+        sys::make_dir_at(path).map_err(|error| refuse(sys::error_kind(&error), path, error.to_string()))?;
+        let dir = Handle::root(path).map_err(|error| refuse(sys::error_kind(&error), path, error.to_string()))?;
+        if super::same_or_within(&dir, upper)? || super::same_or_within(upper, &dir)? {
+            return Err(refuse(ErrorKind::InvalidInput, path, "it must lie beside the upper, not in it or above it"));
+        }
+        if !sys::same_mount(&dir, upper).map_err(failed("open work directory"))? {
+            return Err(refuse(ErrorKind::InvalidInput, path, "it is not on the upper's file system"));
+        }
+        let locks = [lock(upper.lock_file())?, lock(dir.open_lock(b"lock"))?];
+        let stage = subdirectory(&dir, b"stage").and_then(Stage::new).map_err(failed("open work directory"))?;
+        Ok(Self { stage: Arc::new(stage), _locks: locks })
+    }
+}
+
+fn subdirectory(dir: &Handle, name: &[u8]) -> std::io::Result<Handle> {
+    match dir.make_dir(name) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => dir.child(name),
+    }
+}
+
+fn lock(file: std::io::Result<File>) -> Result<File> {
+    let file = file.map_err(failed("lock upper"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Busy, "open upper")
+            .because("another process uses this upper; stop it, or choose another upper")),
+        Err(TryLockError::Error(error)) => Err(failed("lock upper")(error)),
+    }
+}
+
+fn refuse(kind: ErrorKind, path: &Path, why: impl std::fmt::Display) -> Error {
+    let why = format!("work directory {}: {why}; name another with --work", path.display());
+    Error::new(kind, "open work directory").because(why)
+}

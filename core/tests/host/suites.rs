@@ -1,0 +1,36 @@
+//! The suites that every layer passes, on folders.
+
+use std::sync::Arc;
+
+use ovl_core::{
+    Layer, WritableLayer, layer_suite,
+    layers::host::{self, Form, LowerOptions, UpperOptions},
+    testing::{
+        drawing::{Item, fill},
+        suite::Held,
+    },
+    upper_suite,
+};
+
+use crate::place::{Place, form};
+
+fn lower(wanted: Form) -> impl Fn(&[Item]) -> Held<Arc<dyn Layer>> {
+    move |items| {
+        let place = Place::new();
+        fill(&*place.upper(form(wanted)).unwrap(), items).unwrap();
+        let layer = host::lower(&place.path("u"), LowerOptions::default()).unwrap();
+        Held::new(layer as Arc<dyn Layer>).with(place)
+    }
+}
+
+fn upper(options: UpperOptions) -> impl Fn() -> Held<Arc<dyn WritableLayer>> {
+    move || {
+        let place = Place::new();
+        let layer: Arc<dyn WritableLayer> = place.upper(options.clone()).unwrap();
+        Held::new(layer).with(place)
+    }
+}
+
+layer_suite!(trusted_lower, lower(Form::KernelTrusted));
+upper_suite!(trusted_upper, upper(form(Form::KernelTrusted)));
+upper_suite!(privileged_upper, upper(UpperOptions { privileged_metadata: true, ..form(Form::KernelTrusted) }));
