@@ -4,5 +4,6 @@
 
 pub mod drawing;
 pub mod failing;
+pub mod history;
 pub mod suite;
 pub mod upper_suite;
