@@ -1,7 +1,7 @@
 //! Host directories as layers: a lower that is only read, and an upper in one of three forms.
 //!
 //! Every access starts from the descriptor of a root that was opened once, and goes down one name at a
-//! time ([`sys`]): no path string reaches the host afterwards, so no symlink leads out of the tree,
+//! time (`sys`): no path string reaches the host afterwards, so no symlink leads out of the tree,
 //! whoever swaps it meanwhile (trust T6). Nodes pin descriptors and stay what they are when names change.
 //! Linux needs `/proc` mounted.
 
