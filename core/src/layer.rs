@@ -252,12 +252,18 @@ pub trait Blob: Send + Sync {
 pub struct Stored {
     /// The zip compression method: 0 stored, 8 deflate.
     pub method: u16,
+    /// The general purpose flags of the entry: bit 0 says that the bytes are encrypted.
+    pub flags: u16,
+    /// DOS date (upper half) and time of the entry, which some encryption needs to be read again.
+    pub time: u32,
     /// CRC-32 of the content, as the archive declares it.
     pub crc32: u32,
     /// Length of the content, as the archive declares it.
     pub size: u64,
     /// Whether a full read has found CRC and size to be true.
     pub verified: bool,
+    /// The extra fields that say how the bytes are encrypted, to be kept beside them.
+    pub lock: Box<[u8]>,
     /// The stored bytes.
     pub bytes: Arc<dyn Blob>,
 }

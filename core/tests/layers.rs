@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use ovl_core::{
     layer_suite,
-    layers::memory::Memory,
+    layers::{memory::Memory, zip},
     testing::{
         drawing::{Item, fill},
+        source::Source,
         suite::Held,
+        zip_builder::{Member, archive},
     },
     upper_suite,
 };
@@ -18,5 +20,12 @@ fn memory(items: &[Item]) -> Held<Arc<dyn ovl_core::Layer>> {
     Held::new(layer)
 }
 
+fn zip(items: &[Item]) -> Held<Arc<dyn ovl_core::Layer>> {
+    let members: Vec<Member> = items.iter().map(Member::from_item).collect();
+    let options = zip::Options { name: "a.zip".into(), ..zip::Options::default() };
+    Held::new(zip::open(Source::new(archive(members)), &options).expect("a well-made archive is taken"))
+}
+
 layer_suite!(memory_lower, memory);
+layer_suite!(zip_lower, zip);
 upper_suite!(memory_upper, || Held::new(Memory::new("memory", 0) as Arc<dyn ovl_core::WritableLayer>));

@@ -3,3 +3,4 @@
 #[cfg(target_os = "linux")]
 pub mod host;
 pub mod memory;
+pub mod zip;

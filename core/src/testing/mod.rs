@@ -1,9 +1,12 @@
-//! What tests share: drawings of trees, the suites that every layer passes, a layer that fails on demand.
+//! What tests share: drawings of trees, the suites that every layer passes, a layer that fails on demand, zips
+//! written byte by byte.
 //!
 //! Nothing here is part of the product; the feature `testing` turns it on.
 
 pub mod drawing;
 pub mod failing;
 pub mod history;
+pub mod source;
 pub mod suite;
 pub mod upper_suite;
+pub mod zip_builder;

@@ -1,0 +1,73 @@
+//! Which bytes of the archive each member takes, and that no two take the same (trust T13).
+//!
+//! Seen from the central directory alone: a member begins at its local header, which repeats the name, and ends
+//! with its content. Extra fields of local headers are unseen here; what is left for them is each member's room.
+
+use super::end::corrupt;
+use crate::Result;
+
+const LOCAL_HEADER: u64 = 30;
+
+/// The bytes of one member, from the start of the archive proper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+impl Span {
+    /// Returns the bytes that a member takes at least. Refuses (`Corrupt`) one that ends behind `limit`.
+    pub(super) fn new(start: u64, name: usize, packed: u64, limit: u64) -> Result<Self> {
+        let end = start.checked_add(LOCAL_HEADER + name as u64).and_then(|data| data.checked_add(packed));
+        match end.filter(|end| *end <= limit) {
+            Some(end) => Ok(Self { start, end }),
+            None => Err(corrupt("a member reaches into the directory or beyond it")),
+        }
+    }
+}
+
+/// Follows members in the order of the directory, which is mostly that of the archive.
+pub(super) struct Order {
+    last: Option<(Span, Option<u32>)>,
+    ascending: bool,
+}
+
+impl Order {
+    pub(super) fn new() -> Self {
+        Self { last: None, ascending: true }
+    }
+
+    /// Takes the next member and returns which one stood before it, with the room between the two.
+    pub(super) fn next(&mut self, span: Span, id: Option<u32>) -> Option<(u32, u64)> {
+        let (before, before_id) = self.last.replace((span, id))?;
+        match span.start.checked_sub(before.end) {
+            Some(room) => before_id.map(|id| (id, room)),
+            None => {
+                self.ascending = false;
+                None
+            }
+        }
+    }
+
+    /// Returns the last member with its room before `end`, or `None` when members did not ascend.
+    pub(super) fn finish(self, end: u64) -> Option<Option<(u32, u64)>> {
+        let last = self.last.and_then(|(span, id)| Some((id?, end - span.end)));
+        self.ascending.then_some(last)
+    }
+}
+
+/// Sorts the spans. Refuses (`Corrupt`) two that overlap.
+pub(super) fn sort(spans: &mut [Span]) -> Result<()> {
+    spans.sort_unstable();
+    if spans.windows(2).any(|pair| pair[1].start < pair[0].end) {
+        return Err(corrupt("two members overlap"));
+    }
+    Ok(())
+}
+
+/// Returns the room behind the span that begins at `start`, among sorted spans that end before `end`.
+pub(super) fn room(spans: &[Span], start: u64, end: u64) -> u64 {
+    let at = spans.partition_point(|span| span.start < start);
+    let next = spans.get(at + 1).map_or(end, |span| span.start);
+    spans.get(at).map_or(0, |span| next - span.end)
+}
