@@ -17,6 +17,8 @@
 
 #![forbid(unsafe_code)]
 
+mod descent;
+pub mod diff;
 mod error;
 mod layer;
 pub mod layers;

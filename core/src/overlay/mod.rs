@@ -8,6 +8,7 @@
 mod content;
 mod copy_up;
 mod ctx;
+mod discard;
 mod list;
 mod redirect;
 mod remove;
@@ -34,7 +35,7 @@ pub use list::{Detail, Shown};
 pub use remove::Removal;
 pub use rename::RenameHow;
 pub use resolve::Follow;
-pub(crate) use resolve::{Place, Spot, Stack};
+pub(crate) use resolve::{Hit, Look, Place, Spot, Stack};
 pub use set::XattrHow;
 pub use walk::{Walk, WalkOptions};
 pub use why::{Fate, Reason, Verdict, Why};

@@ -1,0 +1,71 @@
+//! Renamed directories of an upper: where the lowers have them, where they are now, and the whiteouts left behind.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Kind, Marks, Name, Node, Opaque, Result, VPath,
+    descent::Descent,
+    overlay::{Overlay, Stack},
+};
+
+/// The renames with an end in a tree of the upper.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    /// From where the lowers have a directory to where it is now.
+    pub(crate) moved: BTreeMap<VPath, VPath>,
+    /// From where the lowers have something to the whiteout that hides it there.
+    pub(crate) left: BTreeMap<VPath, VPath>,
+}
+
+/// Returns the path by which the lowers know a directory of the upper, given the one of its parent: `None` for one
+/// that merges with nothing (semantics 2.10).
+pub(crate) fn origin(parent: Option<&VPath>, name: Name<'_>, marks: &Marks) -> Option<VPath> {
+    match marks.redirect.as_deref() {
+        _ if marks.opaque == Opaque::Yes => None,
+        Some([b'/', path @ ..]) => VPath::parse(path).ok(),
+        Some(other) => Some(parent?.join(Name::new(other).ok()?)),
+        None => Some(parent?.join(name)),
+    }
+}
+
+impl Moves {
+    /// Collects the renames that end beneath a directory of the upper, which the lowers know as `from`, and, with
+    /// `whiteouts`, those that begin there.
+    pub(crate) fn beneath(stack: &Stack, dir: Node, path: VPath, from: Option<VPath>, whiteouts: bool) -> Result<Self> {
+        let upper = &stack.layers[0];
+        let mut moves = Self::default();
+        let mut origins = vec![from];
+        let mut descent = Descent::new(upper.clone(), dir, path, false);
+        while let Some(found) = descent.advance()? {
+            origins.truncate(found.depth);
+            let parent = origins.last().and_then(Option::as_ref);
+            let name = found.entry.name.as_name();
+            if let Some(node) = &found.entered {
+                let marks = upper.marks(node).map_err(|e| e.or_at(&found.path))?;
+                let from = origin(parent, name, &marks);
+                moves.note(from.as_ref(), parent, &found.path, &marks);
+                origins.push(from);
+            } else if let (true, Kind::Whiteout, Some(parent)) = (whiteouts, found.entry.kind, parent) {
+                moves.left.insert(parent.join(name), found.path);
+            }
+        }
+        Ok(moves)
+    }
+
+    /// Takes in a directory of the upper; a redirect that names its own place is no rename.
+    pub(crate) fn note(&mut self, from: Option<&VPath>, parent: Option<&VPath>, path: &VPath, marks: &Marks) {
+        let Some(from) = from.filter(|_| marks.redirect.is_some()) else { return };
+        let stays = parent.zip(path.last()).is_some_and(|(parent, name)| parent.join(name) == *from);
+        if !stays {
+            self.moved.insert(from.clone(), path.clone());
+        }
+    }
+}
+
+impl Overlay {
+    /// Collects all renames of the upper.
+    pub(crate) fn moves(&self, whiteouts: bool) -> Result<Moves> {
+        let root = self.stack.layers[0].root();
+        Moves::beneath(&self.stack, root, VPath::root(), Some(VPath::root()), whiteouts)
+    }
+}
