@@ -108,7 +108,7 @@ impl Overlay {
 
     fn put_first(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, times: &Change) -> Result<Report> {
         self.vacant(spot, "write")?;
-        self.place_upload(ctx, spot, upload, times)?;
+        self.place_upload(ctx, spot, upload, times, false)?;
         Ok(Report::of(Deed::Created, &spot.path))
     }
 
@@ -126,15 +126,17 @@ impl Overlay {
             ..times.clone()
         };
         let from_lower = !self.stack.is_upper(hit.layer);
-        self.place_upload(ctx, spot, upload, &kept)?;
+        self.place_upload(ctx, spot, upload, &kept, true)?;
         let report = Report::of(Deed::Modified, &spot.path);
         Ok(if from_lower { report.and(Deed::CopiedUp(0), &spot.path) } else { report })
     }
 
-    fn place_upload(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, change: &Change) -> Result<()> {
+    /// Gives an upload its attributes and its name; new content under an old name is no change of the directory.
+    fn place_upload(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, change: &Change, quiet: bool) -> Result<()> {
         let dir = self.parents_up(spot, "write")?;
-        self.commit(&[Step::Set { node: &upload.node, change }], ctx.now)?;
-        self.put_new(ctx, &upload.node, &dir, spot)
+        let node = &upload.node;
+        self.commit(&[Step::Set { node, change }], ctx.now)?;
+        self.commit(&[Step::Place { node, dir: &dir, name: last_name(&spot.path)?, quiet }], ctx.now)
     }
 
     fn put_in_place(&self, ctx: &Ctx, spot: &Spot, upload: &Upload, times: &Change) -> Result<Report> {

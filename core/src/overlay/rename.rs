@@ -37,11 +37,12 @@ impl Overlay {
         let check = |old: &Spot| {
             let new = self.resolve(to, Follow::No, op)?;
             ctx.when.check(self.current(&new)?, to, op)?;
-            self.may_rename(old, &new, how)
+            self.may_rename(old, &new, how)?;
+            if is_no_op(old, &new) || self.is_one_object(old, &new)? { Ok(()) } else { self.can_rename(old, &new, how) }
         };
         self.change_object(from, Follow::No, op, check, |old, copy| {
             let mut new = self.resolve(to, Follow::No, op)?;
-            if old.path == new.path || self.is_one_object(old, &new)? {
+            if is_no_op(old, &new) || self.is_one_object(old, &new)? {
                 return Ok(Report::default());
             }
             match how {
@@ -51,36 +52,35 @@ impl Overlay {
         })
     }
 
+    /// Refuses what the names alone forbid, in the kernel's order.
     fn may_rename(&self, old: &Spot, new: &Spot, how: RenameHow) -> Result<()> {
         let op = "rename";
         let from = old.found(op)?.node.kind;
+        let exchange = how == RenameHow::Exchange;
         last_name(&old.path)?;
         last_name(&new.path)?;
-        let refuse = |kind, spot: &Spot| Err(Error::new(kind, op).at(&spot.path));
-        let exchange = how == RenameHow::Exchange;
-        if new.path != old.path && new.path.is_within(&old.path) {
-            return refuse(ErrorKind::InvalidInput, new);
-        }
-        if new.path != old.path && old.path.is_within(&new.path) {
-            return refuse(if exchange { ErrorKind::InvalidInput } else { ErrorKind::NotEmpty }, new);
-        }
-        match new.place.kind() {
-            None if exchange => return refuse(ErrorKind::NotFound, new),
-            Some(_) if how == RenameHow::NoReplace => return refuse(ErrorKind::AlreadyExists, new),
-            Some(to) if !exchange && from == Kind::Dir && to != Kind::Dir => {
-                return refuse(ErrorKind::NotADirectory, new);
-            }
-            Some(Kind::Dir) if !exchange && from != Kind::Dir => return refuse(ErrorKind::IsADirectory, new),
-            _ => {}
-        }
+        let kind = match new.place.kind() {
+            None if exchange => ErrorKind::NotFound,
+            Some(_) if how == RenameHow::NoReplace => ErrorKind::AlreadyExists,
+            _ if is_no_op(old, new) => return Ok(()),
+            _ if new.path.is_within(&old.path) => ErrorKind::InvalidInput,
+            _ if old.path.is_within(&new.path) && exchange => ErrorKind::InvalidInput,
+            _ if old.path.is_within(&new.path) => ErrorKind::NotEmpty,
+            Some(to) if !exchange && from == Kind::Dir && to != Kind::Dir => ErrorKind::NotADirectory,
+            Some(Kind::Dir) if !exchange && from != Kind::Dir => ErrorKind::IsADirectory,
+            _ => return Ok(()),
+        };
+        Err(Error::new(kind, op).at(&new.path))
+    }
+
+    /// Refuses what the layers do not allow, where the names alone would.
+    fn can_rename(&self, old: &Spot, new: &Spot, how: RenameHow) -> Result<()> {
         self.can_move(old)?;
-        match exchange {
-            true => self.can_move(new),
-            false if new.place.is_dir() && new.path != old.path => {
-                self.must_be_empty(&new.place).map_err(|e| e.at(&new.path))
-            }
-            false if new.place.top().is_none() => self.vacant(new, op),
-            false => Ok(()),
+        match how {
+            RenameHow::Exchange => self.can_move(new),
+            _ if new.place.is_dir() => self.must_be_empty(&new.place).map_err(|e| e.at(&new.path)),
+            _ if new.place.top().is_none() => self.vacant(new, "rename"),
+            _ => Ok(()),
         }
     }
 
@@ -217,6 +217,7 @@ impl Overlay {
     pub fn link(&self, ctx: &Ctx, from: &VPath, to: &VPath) -> Result<Done> {
         let op = "link";
         let check = |old: &Spot| {
+            old.found(op)?;
             let new = self.resolve(to, Follow::No, op)?;
             ctx.when.check(self.current(&new)?, to, op)?;
             self.vacant(&new, op)?;
@@ -232,6 +233,10 @@ impl Overlay {
             Ok(Report { copied_up, ..Report::of(Deed::Created, &new.path) })
         })
     }
+}
+
+fn is_no_op(old: &Spot, new: &Spot) -> bool {
+    old.path == new.path
 }
 
 fn push(path: &mut Vec<u8>, name: &[u8]) {

@@ -57,6 +57,7 @@ impl Overlay {
     ) -> Result<Done> {
         let op = "set metadata";
         let check = |spot: &Spot| {
+            spot.found(op)?;
             ctx.when.check(self.current(spot)?, path, op)?;
             self.allowed(spot, change, op)?;
             check(spot)

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::{
-    Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
+    Device, Error, ErrorKind, Kind, Marks, Name, New, Opaque, Result, Step, Time, VPath,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Place, Spot, Tag,
         copy_up::{Copy, needs_copy},
@@ -71,7 +71,6 @@ impl Overlay {
         self.upper(op).map_err(|e| e.or_at(path))?;
         for _ in 0..TRIES {
             let seen = self.resolve(path, follow, op)?;
-            seen.found(op)?;
             check(&seen).map_err(|e| e.or_at(path))?;
             let needed = needs_copy(&self.stack, &seen.place);
             let copy = needed.then(|| self.stage_copy(&seen, op)).transpose().map_err(|e| e.or_at(path))?;
@@ -108,7 +107,7 @@ impl Overlay {
         }
     }
 
-    /// Makes a directory. Over a whiteout it is opaque (semantics W07, W11), in a merged directory too when
+    /// Makes a directory. Over the upper's whiteout it is opaque (semantics W07), in a merged directory too when
     /// redirects are on (O05).
     ///
     /// Refuses a taken name (`AlreadyExists`) and a missing parent (`NotFound`).
@@ -171,15 +170,11 @@ impl Overlay {
             let attrs = ctx.attrs(kind, mode);
             let new = New { kind, attrs, rdev, target, xattrs: &[], marks, copied_up: false, faithful: false };
             let node = self.upper(op)?.stage(&new)?;
-            self.put_new(ctx, &node, &dir, &spot)?;
+            let step = Step::Place { node: &node, dir: &dir, name: last_name(&spot.path)?, quiet: false };
+            self.commit(&[step], ctx.now)?;
             let report = Report::of(Deed::Created, &spot.path);
             Ok(if opaque == Opaque::Yes { report.and(Deed::Opaque, &spot.path) } else { report })
         })
-    }
-
-    pub(super) fn put_new(&self, ctx: &Ctx, node: &Node, dir: &Node, spot: &Spot) -> Result<()> {
-        let name = last_name(&spot.path)?;
-        self.commit(&[Step::Place { node, dir, name, quiet: false }], ctx.now)
     }
 
     /// Refuses a name at which something shows, or that the upper takes for another one.
@@ -199,9 +194,13 @@ impl Overlay {
         Ok(lines.iter().any(|line| String::from_utf8_lossy(line.name.as_bytes()).to_lowercase() == folded))
     }
 
-    /// Returns whether a new directory must be, or may as well be, opaque (semantics W07, W11, O05).
+    /// Returns whether a new directory must be, or may as well be, opaque (semantics W07, O05).
+    ///
+    /// A lower's whiteout is no reason, against W11: it stays and goes on hiding what lies below, and the kernel
+    /// writes no mark.
     fn starts_afresh(&self, spot: &Spot) -> bool {
-        spot.place.whiteout.is_some() || (self.redirect_dir && spot.dirs.last().is_some_and(Place::is_merged))
+        spot.place.whiteout.is_some_and(|layer| self.stack.is_upper(layer))
+            || (self.redirect_dir && spot.dirs.last().is_some_and(Place::is_merged))
     }
 
     /// Returns whether something below the upper would show at the spot if the upper said nothing there: the first
