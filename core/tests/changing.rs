@@ -25,13 +25,15 @@ fn rename(from: &str, to: &str) -> Op {
     Op::Rename(at(from), at(to), RenameHow::Replace)
 }
 
+/// The row of semantics.md, the upper, the lowers, the operation, the upper afterwards, the tree.
+type Row<'a> = (&'a str, &'a str, &'a [&'a str], Op, &'a str, &'a str);
+
 #[test]
 fn each_change_leaves_what_the_kernel_leaves() {
     let unlink = |path| Op::Unlink(at(path));
     let rmdir = |path| Op::Rmdir(at(path));
     let mkdir = |path| Op::Mkdir(at(path));
-    // the row of semantics.md, the upper, the lowers, the operation, the upper afterwards, the tree
-    let cases: &[(&str, &str, &[&str], Op, &str, &str)] = &[
+    let cases: &[Row] = &[
         ("C10", "", &["d/e/f=1 d/g=1"], put("d/e/f", "2"), "d/ d/e/ d/e/f=2", "d/ d/e/ d/e/f=2 d/g=1"),
         ("C01", "", &["f=1"], Op::Append(at("f"), b"2".to_vec()), "f=12", "f=12"),
         ("C16", "", &["f=123"], Op::Truncate(at("f"), 2), "f=12", "f=12"),
