@@ -18,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) path: VPath,
     /// How many names below the start it stands, 1 at least.
     pub(crate) depth: usize,
+    /// The directory that holds it.
+    pub(crate) dir: Node,
     pub(crate) entry: Entry,
     /// The object itself, when it is a directory: it is what the walk enters next.
     pub(crate) entered: Option<Node>,
@@ -53,7 +55,7 @@ impl Descent {
             let (dir, depth) = (frame.dir.clone(), self.frames.len());
             let entered = if entry.kind == Kind::Dir { self.enter(&dir, &entry, &path)? } else { None };
             if entry.kind != Kind::Dir || entered.is_some() {
-                return Ok(Some(Found { path, depth, entry, entered }));
+                return Ok(Some(Found { path, depth, dir, entry, entered }));
             }
         }
         Ok(None)
@@ -73,6 +75,16 @@ impl Descent {
         let (dir, path) = (frame.dir.clone(), frame.path.join(name));
         let entry = Entry { name: name.to_owned(), kind: Kind::Dir, stat: None };
         self.enter(&dir, &entry, &path)
+    }
+}
+
+impl Found {
+    /// Returns the object, or `None` when it has gone meanwhile.
+    pub(crate) fn node(&self, layer: &dyn Layer) -> Result<Option<Node>> {
+        match &self.entered {
+            Some(node) => Ok(Some(node.clone())),
+            None => layer.lookup(&self.dir, self.entry.name.as_name()).map_err(|e| e.or_at(&self.path)),
+        }
     }
 }
 

@@ -19,11 +19,13 @@
 
 mod descent;
 pub mod diff;
+pub mod digest;
 mod error;
 mod layer;
 pub mod layers;
 pub mod overlay;
 mod path;
+pub mod tree;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -46,34 +46,45 @@ struct Frame {
 const PAGE: usize = 8192;
 
 impl Walk {
-    pub(super) fn new(overlay: Arc<Overlay>, place: Place, path: VPath, options: WalkOptions) -> Self {
+    pub(crate) fn new(overlay: Arc<Overlay>, place: Place, path: VPath, options: WalkOptions) -> Self {
         Self { overlay, options, frames: vec![Frame::new(place, path)] }
     }
 
     fn advance(&mut self) -> Result<Option<(VPath, Shown)>> {
+        let Some((path, shown)) = self.line()? else { return Ok(None) };
+        if shown.kind == Kind::Dir && self.frames.len() < self.options.depth {
+            let place = self.place(&shown, &path)?;
+            self.frames.push(Frame::new(place, path.clone()));
+        }
+        Ok(Some((path, shown)))
+    }
+
+    /// Returns the next line together with what stands there, which may have gone meanwhile.
+    pub(crate) fn advance_to_place(&mut self) -> Result<Option<(VPath, Place)>> {
+        let Some((path, shown)) = self.line()? else { return Ok(None) };
+        let place = self.place(&shown, &path)?;
+        if place.is_dir() && self.frames.len() < self.options.depth {
+            self.frames.push(Frame::new(place.clone(), path.clone()));
+        }
+        Ok(Some((path, place)))
+    }
+
+    fn line(&mut self) -> Result<Option<(VPath, Shown)>> {
         while let Some(frame) = self.frames.last_mut() {
             let Some(shown) = frame.next(&self.overlay, self.options.detail)? else {
                 self.frames.pop();
                 continue;
             };
-            let path = frame.path.join(shown.name.as_name());
-            if shown.kind == Kind::Dir && self.frames.len() < self.options.depth {
-                self.descend(&shown, path.clone())?;
-            }
-            return Ok(Some((path, shown)));
+            return Ok(Some((frame.path.join(shown.name.as_name()), shown)));
         }
         Ok(None)
     }
 
-    fn descend(&mut self, shown: &Shown, path: VPath) -> Result<()> {
-        let Some(frame) = self.frames.last() else { return Ok(()) };
+    fn place(&self, shown: &Shown, path: &VPath) -> Result<Place> {
+        let Some(frame) = self.frames.last() else { return Ok(Place::default()) };
         let look = Look { only: Some(&shown.layers), ..Look::default() };
-        let place = {
-            let _reading = self.overlay.reading();
-            self.overlay.stack.step(&frame.place, shown.name.as_name(), look).map_err(|e| e.or_at(&path))?
-        };
-        self.frames.push(Frame::new(place, path));
-        Ok(())
+        let _reading = self.overlay.reading();
+        self.overlay.stack.step(&frame.place, shown.name.as_name(), look).map_err(|e| e.or_at(path))
     }
 }
 
