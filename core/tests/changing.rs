@@ -163,6 +163,25 @@ fn conditions_are_checked_at_the_instant_of_the_change() {
 }
 
 #[test]
+fn a_tree_is_copied_whole() {
+    let overlay = stack("-old", &["d/sub/x=1 d/l->x old/hidden=1", "d/sub/y=2:600"]);
+    let ctx = Ctx { now: NOW, ..Ctx::default() };
+    let copy = |from: &str, to: &str, how| overlay.copy(&ctx, &at(from), &at(to), how);
+    let done = copy("d", "old", RenameHow::NoReplace).unwrap();
+    assert_eq!((done.created, done.copied_up), (true, 2));
+    let shown = "d/ d/l->x d/sub/ d/sub/x=1 d/sub/y=2 old/ old/l->x old/sub/ old/sub/x=1 old/sub/y=2";
+    assert_eq!(draw(&overlay), shown);
+    assert_eq!(overlay.entry(&at("old/sub/y"), Follow::No).unwrap().stat.attrs.mode, 0o600);
+    let refused = |from, to, how| copy(from, to, how).unwrap_err().kind();
+    assert_eq!(refused("d", "d/sub/again", RenameHow::NoReplace), ErrorKind::InvalidInput);
+    assert_eq!(refused("d", "old", RenameHow::NoReplace), ErrorKind::AlreadyExists);
+    assert_eq!(refused("d", "old", RenameHow::Replace), ErrorKind::NotEmpty);
+    assert_eq!(refused("d/l", "old", RenameHow::Replace), ErrorKind::IsADirectory);
+    copy("d/sub/x", "d/sub/y", RenameHow::Replace).unwrap();
+    assert_eq!(draw(&overlay).matches("d/sub/y=1").count(), 1);
+}
+
+#[test]
 fn a_reader_keeps_what_it_opened() {
     let overlay = stack("f=old", &["g=low"]);
     let (_, f) = overlay.open(&at("f"), Follow::No).unwrap();

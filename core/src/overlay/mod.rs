@@ -6,6 +6,7 @@
 //! names must see the change (semantics H03).
 
 mod content;
+mod copy;
 mod copy_up;
 mod ctx;
 mod discard;

@@ -53,7 +53,7 @@ impl Overlay {
     }
 
     /// Refuses what the names alone forbid, in the kernel's order.
-    fn may_rename(&self, old: &Spot, new: &Spot, how: RenameHow) -> Result<()> {
+    pub(super) fn may_rename(&self, old: &Spot, new: &Spot, how: RenameHow) -> Result<()> {
         let op = "rename";
         let from = old.found(op)?.node.kind;
         let exchange = how == RenameHow::Exchange;

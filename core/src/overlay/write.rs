@@ -198,7 +198,7 @@ impl Overlay {
     ///
     /// A lower's whiteout is no reason, against W11: it stays and goes on hiding what lies below, and the kernel
     /// writes no mark.
-    fn starts_afresh(&self, spot: &Spot) -> bool {
+    pub(super) fn starts_afresh(&self, spot: &Spot) -> bool {
         spot.place.whiteout.is_some_and(|layer| self.stack.is_upper(layer))
             || (self.redirect_dir && spot.dirs.last().is_some_and(Place::is_merged))
     }
