@@ -34,7 +34,7 @@ pub(super) struct Entry<'a> {
 pub(super) struct Builder {
     index: Index,
     pub(super) report: Report,
-    /// How many records there may be.
+    /// How many records there may be beside the root.
     limit: usize,
     directories: HashMap<u64, u32>,
     hash: RandomState,
@@ -133,9 +133,11 @@ impl Builder {
         Ok(())
     }
 
+    /// Returns why `path` cannot be shown. In the directory of the entry before, only the last part is new.
     fn refusal(&self, path: &[u8], dir: &[u8], leaf: &[u8]) -> Option<&'static str> {
         let (last, levels, _) = &self.last;
-        if dir == last && path.len() <= PATH_MAX && *levels < DEPTH_MAX { part_refusal(leaf) } else { refusal(path) }
+        let known = dir == last && !path.starts_with(b"/") && path.len() <= PATH_MAX && *levels < DEPTH_MAX;
+        if known { part_refusal(leaf) } else { refusal(path) }
     }
 
     /// Returns the directory at `path`, which was checked, and makes what is missing of it.
@@ -169,7 +171,7 @@ impl Builder {
     }
 
     fn push(&mut self, parent: u32, name: &[u8]) -> Result<u32> {
-        if self.index.records.len() >= self.limit {
+        if self.index.records.len() > self.limit {
             let reason = format!("more than {} entries and directories", self.limit);
             return Err(Error::new(ErrorKind::TooLarge, "read archive").because(reason));
         }
