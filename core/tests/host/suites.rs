@@ -34,3 +34,7 @@ fn upper(options: UpperOptions) -> impl Fn() -> Held<Arc<dyn WritableLayer>> {
 layer_suite!(trusted_lower, lower(Form::KernelTrusted));
 upper_suite!(trusted_upper, upper(form(Form::KernelTrusted)));
 upper_suite!(privileged_upper, upper(UpperOptions { privileged_metadata: true, ..form(Form::KernelTrusted) }));
+layer_suite!(portable_lower, lower(Form::Portable));
+upper_suite!(portable_upper, upper(form(Form::Portable)));
+layer_suite!(user_lower, lower(Form::KernelUser));
+upper_suite!(user_upper, upper(form(Form::KernelUser)));

@@ -2,7 +2,12 @@
 
 use std::{fmt, io};
 
-use super::{failed, marks::Namespace, stage::Stage, sys::Handle};
+use super::{
+    failed,
+    marks::Namespace,
+    stage::{self, Stage},
+    sys::{self, Handle},
+};
 use crate::{Device, Error, ErrorKind, Kind, Result};
 
 /// How an upper keeps whiteouts, marks and attributes.
@@ -46,23 +51,23 @@ const LOOKED_AT: usize = 4096;
 
 /// Returns the form that is recorded on a root. Refuses several (`WrongForm`) and an unknown version (`Unsupported`).
 pub(super) fn recorded(root: &Handle) -> Result<Option<Form>> {
-    let mut found = None;
+    let mut recorded = None;
     for form in [Form::KernelTrusted, Form::KernelUser, Form::Portable] {
-        let Some(version) = record(root, form).map_err(failed("read form"))? else { continue };
+        let Some(version) = found(root, form).map_err(failed("read form"))? else { continue };
         if version != VERSION {
             return Err(Error::new(ErrorKind::Unsupported, "read form").because(format!("{form} of a newer ovl")));
         }
-        if let Some(other) = found.replace(form) {
+        if let Some(other) = recorded.replace(form) {
             return Err(mixed(other, form));
         }
     }
-    Ok(found)
+    Ok(recorded)
 }
 
-fn record(root: &Handle, form: Form) -> io::Result<Option<Vec<u8>>> {
+fn found(root: &Handle, form: Form) -> io::Result<Option<Vec<u8>>> {
     match form.namespace() {
         Some(namespace) => root.xattr(namespace.keys().form),
-        None => root.read_small(FORM_FILE),
+        None => stage::read_file(root, FORM_FILE),
     }
 }
 
@@ -171,8 +176,23 @@ fn try_kernel(namespace: Namespace, dir: &Handle, file: &[u8], other: &[u8]) -> 
     dir.rename_whiteout(other, dir, file).map_err(because("no whiteout can be left by a rename"))
 }
 
-/// Records a kernel form on the root of an upper, and marks it so that the kernel adds no stamp (M19).
-pub(super) fn record_kernel(root: &Handle, namespace: Namespace) -> Result<()> {
+/// Records the form on the root of an upper.
+pub(super) fn record(root: &Handle, form: Form) -> Result<()> {
+    match form.namespace() {
+        Some(namespace) => record_kernel(root, namespace),
+        None => record_portable(root).map_err(failed("record form")),
+    }
+}
+
+fn record_portable(root: &Handle) -> io::Result<()> {
+    if found(root, Form::Portable)?.is_none() {
+        sys::write_at(&root.make_file(FORM_FILE)?.write()?, VERSION, 0)?;
+    }
+    Ok(())
+}
+
+/// Records a kernel form, with a mark that keeps the kernel from adding its stamp (M19).
+fn record_kernel(root: &Handle, namespace: Namespace) -> Result<()> {
     let keys = namespace.keys();
     for (mark, value) in [(keys.form, VERSION), (keys.impure, b"y")] {
         if root.xattr(mark).map_err(failed("record form"))?.is_none() {

@@ -133,11 +133,7 @@ impl Inode<'_> {
         let stored = self.keys.escape(name)?;
         let (Some(value), true) = (value, all || self.is_plain(name, kind)) else {
             record.set_xattr(name, value);
-            // A removal, or a new value that is data: the inode's own must not show through.
-            return match value.is_none() {
-                true => self.handle.remove_xattr(&stored).map_err(super::failed("remove attribute")),
-                false => Ok(()),
-            };
+            return if value.is_none() { self.remove_xattr(&stored) } else { Ok(()) };
         };
         match self.handle.set_xattr(&stored, value).map_err(super::failed("set attribute")) {
             // Lossless where the file system keeps no such attributes; capabilities and ACLs must hold (U03).
@@ -149,6 +145,14 @@ impl Inode<'_> {
                 record.set_xattr(name, None);
                 set
             }
+        }
+    }
+
+    /// Removes an attribute from the inode if it is there: asking to remove another's may be refused.
+    fn remove_xattr(&self, stored: &[u8]) -> Result<()> {
+        match self.handle.xattr_bytes(stored).map_err(super::failed("read attribute"))? {
+            Some(_) => self.handle.remove_xattr(stored).map_err(super::failed("remove attribute")),
+            None => Ok(()),
         }
     }
 

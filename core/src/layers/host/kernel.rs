@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    beside::{self, Beside},
     blob::{self, HostBlobMut},
     inode::{Inode, Rights},
     native::Native,
@@ -40,7 +41,17 @@ impl Kernel {
     }
 
     /// Stores a record, or removes it where the inode says it all.
-    fn store(&self, handle: &Handle, record: &Record) -> Result<()> {
+    fn store(&self, object: &Object, id: u64, record: Record) -> Result<()> {
+        let Some(beside) = &object.beside else { return self.store_on(&object.handle, &record) };
+        let mut beside = beside::lock(beside);
+        if let Some((dir, name)) = &beside.at {
+            self.store_beside(&dir.handle, name.as_bytes(), &beside::slot_of(id, record.clone()))?;
+        }
+        beside.record = record;
+        Ok(())
+    }
+
+    fn store_on(&self, handle: &Handle, record: &Record) -> Result<()> {
         let meta = self.native.keys().meta.as_bytes();
         let stored = match record.is_empty() {
             true => handle.remove_xattr(meta),
@@ -82,14 +93,17 @@ impl Kernel {
         Inode { handle, keys: self.native.keys(), rights: self.rights }
     }
 
-    fn fill(&self, handle: &Handle, kind: Kind, new: &New<'_>) -> Result<()> {
+    /// Gives a new object all that it has, and returns the record that it cannot carry itself.
+    fn fill(&self, handle: &Handle, kind: Kind, new: &New<'_>) -> Result<Option<Beside>> {
         let record = self.inode(handle).fill(new, kind)?;
-        if !record.is_empty() {
-            self.store(handle, &record)?;
+        let beside = self.native.is_beside(kind);
+        if !beside && !record.is_empty() {
+            self.store_on(handle, &record)?;
         }
         self.mark(handle, new, kind)?;
         let times = handle.set_times(Some(new.attrs.atime), Some(new.attrs.mtime));
-        times.map_err(super::failed("set times"))
+        times.map_err(super::failed("set times"))?;
+        Ok(beside.then_some(Beside { at: None, record }))
     }
 
     /// Applies a change of metadata: marks, attributes, record, mode, times.
@@ -104,16 +118,17 @@ impl Kernel {
             self.set_mark(handle, self.native.keys().redirect, redirect)?;
         }
         let stat = handle.stat().map_err(super::failed("stat"))?.stat;
-        let before = self.native.record(handle)?;
+        let before = self.native.record(&object)?;
         let mut record = before.clone();
         self.inode(handle).change(change, &stat, &mut record)?;
         if record != before {
-            self.store(handle, &record)?;
+            self.store(&object, node.id, record)?;
         }
         if change.atime.is_some() || change.mtime.is_some() {
             handle.set_times(change.atime, change.mtime).map_err(super::failed("set times"))?;
         }
-        self.settler.note(object.clone(), node)
+        self.settler.note(object.clone(), node.id, node.kind);
+        Ok(())
     }
 }
 
@@ -161,9 +176,9 @@ impl WritableLayer for Kernel {
         let kind = self.rights.kind(new);
         let temp = Temp::new(self.stage.clone(), self.stage.name(), new.copied_up);
         let handle = self.make(&temp.name, kind, new).map_err(super::failed("stage"))?;
-        self.fill(&handle, kind, new)?;
+        let beside = self.fill(&handle, kind, new)?;
         let id = handle.stat().map_err(super::failed("stage"))?.stat.ino;
-        Ok(Object::staged(handle, temp).node(id, new.kind))
+        Ok(Object::staged(handle, temp).with(beside).node(id, new.kind))
     }
 
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {

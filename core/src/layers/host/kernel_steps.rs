@@ -6,13 +6,14 @@
 use std::{io, sync::Arc};
 
 use super::{
-    failed,
+    beside, failed,
     kernel::Kernel,
     object::{self, Object},
+    slot::Slot,
     stage::Temp,
     sys::{Handle, Raw},
 };
-use crate::{Error, ErrorKind, Kind, Leave, Name, Node, Result, Step};
+use crate::{Error, ErrorKind, Kind, Leave, Name, NameBuf, Node, Result, Step};
 
 /// One end of a step: a directory of the upper and a name in it.
 #[derive(Clone, Copy)]
@@ -34,6 +35,14 @@ impl<'a> Place<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("look up")(error)),
         }
+    }
+
+    /// Tells an object that cannot carry its record where that is kept from now on.
+    fn keep(&self, object: &Object) -> Result<()> {
+        if let Some(beside) = &object.beside {
+            beside::lock(beside).at = Some((object::shared(self.node)?, NameBuf::new(self.name)?));
+        }
+        Ok(())
     }
 
     /// Returns what stands here, or `NotFound`.
@@ -60,7 +69,8 @@ impl Kernel {
     }
 
     fn note(&self, at: Place<'_>) -> Result<()> {
-        self.settler.note(object::shared(at.node)?, at.node)
+        self.settler.note(object::shared(at.node)?, at.node.id, Kind::Dir);
+        Ok(())
     }
 
     fn place(&self, node: &Node, at: Place<'_>, quiet: bool) -> Result<()> {
@@ -71,22 +81,24 @@ impl Kernel {
             self.mark_impure(at.dir)?;
         }
         let before = at.dir.stat().map_err(failed("place"))?.stat.attrs;
+        let slot = beside_slot(&object, node.id);
+        self.announce(at.dir, at.name, &slot)?;
         self.put(&temp.name, node.kind == Kind::Dir, at).map_err(failed("place"))?;
         temp.place();
+        self.tidy(at.dir, at.name, &slot)?;
+        at.keep(&object)?;
         if quiet {
             at.dir.set_times(Some(before.atime), Some(before.mtime)).map_err(failed("restore times"))?;
         }
-        self.note_placed(object.clone(), node)?;
+        self.note_placed(object.clone(), node);
         self.note(at)
     }
 
     /// Notes what its own sync has not covered: directories, and files that changed since.
-    fn note_placed(&self, object: Arc<Object>, node: &Node) -> Result<()> {
-        let pending = object.dirty.load(std::sync::atomic::Ordering::Acquire);
-        match node.kind {
-            Kind::Dir | Kind::File if pending => self.settler.note(object, node),
-            // Their inodes are durable with the directory that names them.
-            _ => Ok(()),
+    fn note_placed(&self, object: Arc<Object>, node: &Node) {
+        // The inodes of other kinds are durable with the directory that names them.
+        if matches!(node.kind, Kind::Dir | Kind::File) && object.is_dirty() {
+            self.settler.note(object, node.id, node.kind);
         }
     }
 
@@ -112,11 +124,14 @@ impl Kernel {
         if object.handle.xattr(self.native.keys().origin).map_err(failed("link"))?.is_some() {
             self.mark_impure(at.dir)?;
         }
+        let slot = beside_slot(&object, node.id);
+        self.announce(at.dir, at.name, &slot)?;
         match object.handle.link_into(at.dir, at.name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.link_over(&object, at),
             linked => linked,
         }
         .map_err(failed("link"))?;
+        self.tidy(at.dir, at.name, &slot)?;
         self.note(at)
     }
 
@@ -138,6 +153,7 @@ impl Kernel {
             (Leave::Nothing, Some(_)) => at.dir.unlink(at.name),
         };
         gone.map_err(failed("remove"))?;
+        self.tidy(at.dir, at.name, &Slot::default())?;
         self.note(at)
     }
 
@@ -171,6 +187,8 @@ impl Kernel {
             return self.remove(from, leave);
         }
         self.mark_moved(from, to)?;
+        let slot = self.slot_at(from.dir, from.name, &source)?;
+        self.announce(to.dir, to.name, &slot)?;
         let is_dir = source.stat.kind == Kind::Dir;
         let target = self.clear_target(to, is_dir, target.map(|target| target.stat.kind));
         let moved = target.and_then(|target| match (leave, target) {
@@ -183,6 +201,8 @@ impl Kernel {
             (Leave::Nothing, _) => from.dir.rename(from.name, to.dir, to.name),
         });
         moved.map_err(failed("move"))?;
+        self.tidy(to.dir, to.name, &slot)?;
+        self.tidy(from.dir, from.name, &Slot::default())?;
         self.note(from)?;
         self.note(to)
     }
@@ -230,10 +250,22 @@ impl Kernel {
     fn swap(&self, one: Place<'_>, other: Place<'_>) -> Result<()> {
         self.mark_moved(one, other)?;
         self.mark_moved(other, one)?;
+        let (raw, other_raw) = (one.find("exchange")?, other.find("exchange")?);
+        let slot = self.slot_at(one.dir, one.name, &raw)?;
+        let other_slot = self.slot_at(other.dir, other.name, &other_raw)?;
+        self.announce(one.dir, one.name, &other_slot)?;
+        self.announce(other.dir, other.name, &slot)?;
         one.dir.exchange(one.name, other.dir, other.name).map_err(failed("exchange"))?;
+        self.tidy(one.dir, one.name, &other_slot)?;
+        self.tidy(other.dir, other.name, &slot)?;
         self.note(one)?;
         self.note(other)
     }
+}
+
+/// Returns the record that a node's object cannot carry itself.
+fn beside_slot(object: &Object, id: u64) -> Slot {
+    object.beside.as_ref().map_or_else(Slot::default, |kept| beside::slot_of(id, beside::lock(kept).record.clone()))
 }
 
 /// Returns whether a rename failed because of what stands at the target.

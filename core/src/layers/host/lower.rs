@@ -7,6 +7,7 @@ use super::{
     form::{self, Form},
     marks::Namespace,
     native::Native,
+    portable::Tree,
     sys::Handle,
 };
 use crate::{Blob, Caps, Entry, Layer, Marks, Name, NameRules, Node, Result, Stat, Xattr};
@@ -25,7 +26,7 @@ pub struct LowerOptions {
 /// A host directory that is only read.
 #[derive(Debug)]
 pub struct HostLower {
-    tree: Native,
+    tree: Box<dyn Layer>,
 }
 
 /// Opens the directory at `path` for reading.
@@ -35,9 +36,15 @@ pub fn lower(path: &Path, options: LowerOptions) -> Result<Arc<HostLower>> {
     let root = Handle::root(path).map_err(|e| failed("open lower")(e).because(path.display().to_string()))?;
     let name = if options.name.is_empty() { super::name_of(path) } else { options.name };
     let recorded = form::recorded(&root)?;
-    let namespace = options.namespace.or(recorded.and_then(Form::namespace)).unwrap_or_else(usual);
     let caps = caps(name, &root)?;
-    Ok(Arc::new(HostLower { tree: Native::new(root, caps, namespace, options.one_device)? }))
+    let tree: Box<dyn Layer> = match (options.namespace, recorded) {
+        (None, Some(Form::Portable)) => Box::new(Tree::new(root, caps)?),
+        (wanted, recorded) => {
+            let namespace = wanted.or(recorded.and_then(Form::namespace)).unwrap_or_else(usual);
+            Box::new(Native::new(root, caps, namespace, options.one_device)?)
+        }
+    };
+    Ok(Arc::new(HostLower { tree }))
 }
 
 /// Returns the marks that a mount by this process would heed.

@@ -27,10 +27,12 @@ pub(super) struct Keys {
     pub(super) form: &'static str,
     /// What the host's object does not hold itself, as a [`super::record::Record`]; the kernel hides it.
     pub(super) meta: &'static str,
+    /// The beginning of what a directory keeps for those in it that cannot carry their own, if that is needed.
+    pub(super) links: Option<&'static str>,
 }
 
 macro_rules! keys {
-    ($namespace:literal) => {
+    ($namespace:literal, $links:expr) => {
         Keys {
             prefix: concat!($namespace, ".overlay."),
             opaque: concat!($namespace, ".overlay.opaque"),
@@ -41,12 +43,13 @@ macro_rules! keys {
             impure: concat!($namespace, ".overlay.impure"),
             form: concat!($namespace, ".overlay.ovl_form"),
             meta: concat!($namespace, ".overlay.ovl_meta"),
+            links: $links,
         }
     };
 }
 
-static TRUSTED: Keys = keys!("trusted");
-static USER: Keys = keys!("user");
+static TRUSTED: Keys = keys!("trusted", None);
+static USER: Keys = keys!("user", Some("user.overlay.ovl_link."));
 /// What escapes a nested overlay's mark, after the prefix (X02).
 const NESTED: &[u8] = b"overlay.";
 

@@ -5,6 +5,7 @@
 //! whoever swaps it meanwhile (trust T6). Nodes pin descriptors and stay what they are when names change.
 //! Linux needs `/proc` mounted.
 
+mod beside;
 mod blob;
 mod form;
 mod inode;
@@ -15,8 +16,10 @@ mod marks;
 mod mountinfo;
 mod native;
 mod object;
+mod portable;
 mod record;
 mod settle;
+mod slot;
 mod stage;
 #[path = "sys_unix/mod.rs"]
 mod sys;

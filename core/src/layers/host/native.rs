@@ -6,6 +6,7 @@
 use std::{collections::BinaryHeap, io, sync::Arc};
 
 use super::{
+    beside,
     blob::{self, HostBlob},
     marks::{self, Keys, Namespace},
     object::{self, Object},
@@ -45,11 +46,12 @@ impl Native {
     }
 
     /// Returns the record of an object; an empty one where none is stored.
-    pub(super) fn record(&self, handle: &Handle) -> Result<Record> {
-        if !self.ours {
-            return Ok(Record::default());
+    pub(super) fn record(&self, object: &Object) -> Result<Record> {
+        match &object.beside {
+            Some(beside) => Ok(beside::lock(beside).record.clone()),
+            None if self.ours => decode(object.handle.xattr(self.keys.meta).map_err(super::failed("read record"))?),
+            None => Ok(Record::default()),
         }
-        decode(handle.xattr(self.keys.meta).map_err(super::failed("read record"))?)
     }
 
     /// Returns the names of an object's own marks, or an error of the host.
@@ -58,14 +60,14 @@ impl Native {
     }
 
     /// Returns what a found object is: an empty file may be a whiteout (L09, L10) or stand for a device.
-    fn kind(&self, handle: &Handle, stat: &Stat) -> Result<Kind> {
+    fn kind(&self, object: &Object, stat: &Stat) -> Result<Kind> {
         if stat.kind != Kind::File || stat.size != 0 {
             return Ok(stat.kind);
         }
-        if self.has(handle, self.keys.whiteout)? {
+        if self.has(&object.handle, self.keys.whiteout)? {
             return Ok(Kind::Whiteout);
         }
-        Ok(self.record(handle)?.kind.unwrap_or(Kind::File))
+        Ok(self.record(object)?.kind.unwrap_or(Kind::File))
     }
 
     /// Refuses what lies on another device when asked to; else tells equal inode numbers of two devices apart.
@@ -107,7 +109,12 @@ impl Native {
     fn full_entry(&self, dir: &Handle, name: NameBuf, stat: Stat, listing: Listing) -> Result<Entry> {
         let mark = |key| dir.child_xattr(name.as_bytes(), key).map_err(self.fail("list"));
         let recorded = self.ours && (listing.stats || (stat.kind == Kind::File && stat.size == 0));
-        let stat = if recorded { decode(mark(self.keys.meta)?)?.apply(stat) } else { stat };
+        let record = match recorded {
+            true if self.is_beside(stat.kind) => self.slot(dir, name.as_bytes())?.of(stat.ino),
+            true => decode(mark(self.keys.meta)?)?,
+            false => Record::default(),
+        };
+        let stat = record.apply(stat);
         let empty = stat.kind == Kind::File && stat.size == 0;
         let white = stat.kind == Kind::Whiteout || (empty && listing.xwhiteouts && mark(self.keys.whiteout)?.is_some());
         let kind = if white { Kind::Whiteout } else { stat.kind };
@@ -167,14 +174,17 @@ impl Layer for Native {
     }
 
     fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        let handle = match object::of(dir)?.handle.child(name.as_bytes()) {
+        let dir = object::shared(dir)?;
+        let handle = match dir.handle.child(name.as_bytes()) {
             Ok(handle) => handle,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.fail("look up")(error)),
         };
         let stat = self.on_device(handle.stat().map_err(self.fail("look up"))?)?;
-        let kind = self.kind(&handle, &stat)?;
-        Ok(Some(Object::found(handle).node(stat.ino, kind)))
+        let beside = if self.ours { self.beside(&dir, name, stat.kind, stat.ino)? } else { None };
+        let object = Object::found(handle).with(beside);
+        let kind = self.kind(&object, &stat)?;
+        Ok(Some(object.node(stat.ino, kind)))
     }
 
     /// Reads the whole directory and keeps the page: a large one is best read in one page.
@@ -201,12 +211,12 @@ impl Layer for Native {
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {
-        let handle = &object::of(node)?.handle;
-        let stat = self.on_device(handle.stat().map_err(self.fail("stat"))?)?;
+        let object = object::of(node)?;
+        let stat = self.on_device(object.handle.stat().map_err(self.fail("stat"))?)?;
         if node.kind == Kind::Whiteout {
             return Ok(Stat { kind: Kind::Whiteout, ..stat });
         }
-        Ok(self.record(handle)?.apply(stat))
+        Ok(self.record(object)?.apply(stat))
     }
 
     fn marks(&self, node: &Node) -> Result<Marks> {
@@ -232,8 +242,8 @@ impl Layer for Native {
     }
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        let handle = &object::of(node)?.handle;
-        let mut record = self.record(handle)?;
+        let object = object::of(node)?;
+        let (handle, mut record) = (&object.handle, self.record(object)?);
         for stored in handle.xattr_names().map_err(self.fail("list attributes"))? {
             let Some(name) = self.keys.unescape(&stored) else { continue };
             let value = handle.xattr_bytes(&stored).map_err(self.fail("read attribute"))?;

@@ -1,11 +1,11 @@
 //! What a node of a host layer pins: a descriptor, and for a staged object its temporary name.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{stage::Temp, sys::Handle};
+use super::{beside::Beside, stage::Temp, sys::Handle};
 use crate::{Error, ErrorKind, Kind, Node, Result};
 
 /// One object of the host.
@@ -16,22 +16,35 @@ pub(super) struct Object {
     pub(super) temp: Option<Temp>,
     /// Whether it changed since it was last made durable.
     pub(super) dirty: AtomicBool,
+    /// Its record, where the object itself cannot carry one.
+    pub(super) beside: Option<Mutex<Beside>>,
 }
 
 impl Object {
     /// Pins what was looked up.
     pub(super) fn found(handle: Handle) -> Self {
-        Self { handle, temp: None, dirty: AtomicBool::new(false) }
+        Self { handle, temp: None, dirty: AtomicBool::new(false), beside: None }
     }
 
     /// Pins what was staged.
     pub(super) fn staged(handle: Handle, temp: Temp) -> Self {
-        Self { handle, temp: Some(temp), dirty: AtomicBool::new(true) }
+        Self { handle, temp: Some(temp), dirty: AtomicBool::new(true), beside: None }
+    }
+
+    /// Adds the record that the object cannot carry itself.
+    pub(super) fn with(mut self, beside: Option<Beside>) -> Self {
+        self.beside = beside.map(Mutex::new);
+        self
     }
 
     /// Returns the node of this object.
     pub(super) fn node(self, id: u64, kind: Kind) -> Node {
         Node { id, kind, pin: Some(Arc::new(self)) }
+    }
+
+    /// Returns whether something changed since it was last made durable.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
     }
 
     /// Notes a change that is not durable yet.

@@ -11,7 +11,7 @@
 //! | `u`, `g` | owner, group | 4 each |
 //! | `r` | device | major 4, minor 4 |
 //! | `x` | attribute | length of the name 2, name, value |
-//! | `o` | opaque | 0 |
+//! | `o` | opaque | 1: 0 or 1 |
 //! | `d` | redirect | the redirect |
 //! | `a`, `t` | atime, mtime that the host rounds | secs 8, nanos 4, as the host shows it: secs 8, nanos 4 |
 //! | `l` | hard-link identity | 16 |
@@ -36,7 +36,7 @@ pub(super) struct Record {
     pub(super) gid: Option<u32>,
     pub(super) rdev: Option<Device>,
     pub(super) xattrs: Vec<Xattr>,
-    pub(super) opaque: bool,
+    pub(super) opaque: Option<bool>,
     pub(super) redirect: Option<Box<[u8]>>,
     pub(super) atime: Option<Exact>,
     pub(super) mtime: Option<Exact>,
@@ -90,7 +90,7 @@ impl Record {
             let len = (xattr.name.len() as u16).to_le_bytes();
             out.field(b'x', Some([&len[..], &xattr.name, &xattr.value].concat()));
         }
-        out.field(b'o', self.opaque.then_some([]));
+        out.field(b'o', self.opaque.map(|opaque| [u8::from(opaque)]));
         out.field(b'd', self.redirect.as_deref());
         out.field(b'a', self.atime.map(encode_exact));
         out.field(b't', self.mtime.map(encode_exact));
@@ -121,7 +121,7 @@ impl Record {
             b'g' => self.gid = Some(field.u32()?),
             b'r' => self.rdev = Some(Device { major: field.u32()?, minor: field.u32()? }),
             b'x' => self.xattrs.push(field.xattr()?),
-            b'o' => self.opaque = true,
+            b'o' => self.opaque = Some(field.array()? == [1]),
             b'd' => self.redirect = Some(std::mem::take(&mut field.0).into()),
             b'a' => self.atime = Some(Exact { time: field.time()?, shown: field.time()? }),
             b't' => self.mtime = Some(Exact { time: field.time()?, shown: field.time()? }),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Durability, object::Object, sys::Handle};
-use crate::{Error, ErrorKind, Kind, Node, Result};
+use crate::{Error, ErrorKind, Kind, Result};
 
 /// Collects changed objects and makes them durable in groups (trust 3).
 ///
@@ -59,11 +59,10 @@ impl Settler {
     }
 
     /// Notes a changed object for the next [`Settler::settle`].
-    pub(super) fn note(&self, object: Arc<Object>, node: &Node) -> Result<()> {
+    pub(super) fn note(&self, object: Arc<Object>, id: u64, kind: Kind) {
         if self.durability == Durability::Full {
-            self.lock().objects.insert(node.id, (object, node.kind));
+            self.lock().objects.insert(id, (object, kind));
         }
-        Ok(())
     }
 
     /// Returns when everything that was noted before is durable. `whole` lies on the upper's file system.

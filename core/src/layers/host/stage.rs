@@ -4,7 +4,7 @@
 //! the next start is a leftover and is removed (trust 3, point 5).
 
 use std::{
-    io,
+    io::{self, Read},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -103,6 +103,27 @@ impl Stage {
         self.whiteout(&self.dir, name.as_bytes())?;
         Ok(name)
     }
+}
+
+/// Returns the content of the regular file `name`, or `None` when there is none. At most 16 MiB are read:
+/// what is read whole here is ours, and small.
+pub(super) fn read_file(dir: &Handle, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let handle = match dir.child(name) {
+        Ok(handle) => handle,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match handle.stat()?.stat.kind {
+        Kind::File => read_content(&handle).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Returns the whole content of a small regular file.
+pub(super) fn read_content(file: &Handle) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.read()?.take(16 << 20).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Removes what stands at `name` with everything beneath it, following nothing.

@@ -12,6 +12,7 @@ use super::{
     kernel::Kernel,
     mountinfo,
     native::Native,
+    portable::{Portable, Tree},
     settle::Settler,
     sys::{self, Handle},
     work::{self, Work},
@@ -39,7 +40,7 @@ pub struct UpperOptions {
 /// A host directory that takes changes.
 #[derive(Debug)]
 pub struct HostUpper {
-    tree: Kernel,
+    tree: Box<dyn WritableLayer>,
     chosen: Chosen,
     _work: Work,
 }
@@ -67,17 +68,16 @@ pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
     let place = options.work.clone().map_or_else(|| work::beside(path), Ok)?;
     let work = Work::open(&place, &root)?;
     let chosen = form::choose(&root, &work.stage, options.form)?;
-    let Some(namespace) = chosen.form.namespace() else {
-        return Err(Error::new(ErrorKind::Unsupported, "open upper").because("the portable form is not there yet"));
-    };
-    form::record_kernel(&root, namespace)?;
+    form::record(&root, chosen.form)?;
     let caps = caps(name, &root, chosen.form, sys::case_blind(work.stage.dir()).map_err(failed("open upper"))?)?;
-    let bound = sys::bound_by_modes(work.stage.dir()).map_err(failed("open upper"))?;
-    let tree = Kernel {
-        native: Native::new(root, caps, namespace, false)?,
-        stage: work.stage.clone(),
-        rights: Rights::new(options.privileged_metadata, bound),
-        settler: Arc::new(Settler::new(options.durability)),
+    let (stage, settler) = (work.stage.clone(), Arc::new(Settler::new(options.durability)));
+    let tree: Box<dyn WritableLayer> = match chosen.form.namespace() {
+        None => Box::new(Portable { tree: Tree::new(root, caps)?, stage, settler }),
+        Some(namespace) => {
+            let bound = sys::bound_by_modes(stage.dir()).map_err(failed("open upper"))?;
+            let rights = Rights::new(options.privileged_metadata, bound);
+            Box::new(Kernel { native: Native::new(root, caps, namespace, false)?, stage, rights, settler })
+        }
     };
     Ok(Arc::new(HostUpper { tree, chosen, _work: work }))
 }

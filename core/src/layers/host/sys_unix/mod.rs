@@ -35,6 +35,14 @@ impl Raw {
     }
 }
 
+/// Whether any process may make symlinks.
+pub(super) const HAS_SYMLINKS: bool = true;
+
+/// Returns whether the host can hold a name as it is: on Unix every one.
+pub(super) fn holds_name(_name: &[u8]) -> bool {
+    true
+}
+
 /// Returns what a caller can act on for an error of the system.
 pub(super) fn error_kind(error: &io::Error) -> ErrorKind {
     let Some(errno) = error.raw_os_error().map(Errno::from_raw_os_error) else {

@@ -87,20 +87,4 @@ impl Handle {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(openat(self, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
-
-    /// Returns the content of a small regular file `name`, its first 4 KiB, or `None` when there is none.
-    pub(in super::super) fn read_small(&self, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let handle = match self.child(name) {
-            Ok(handle) => handle,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if handle.stat()?.stat.kind != crate::Kind::File {
-            return Ok(None);
-        }
-        let mut content = vec![0; 4096];
-        let len = super::read_at(&handle.read()?, &mut content, 0)?;
-        content.truncate(len);
-        Ok(Some(content))
-    }
 }
