@@ -1,7 +1,8 @@
 //! Renaming and hard links (semantics 2.9, 2.10).
 //!
 //! Marks are set first, since a redirect that names its own place and an opaque mark on a directory with
-//! nothing below are harmless; then one step moves.
+//! nothing below are harmless, and made durable; then one step moves. A move whose mark is lost would lose what
+//! the lowers hold.
 
 use crate::{
     Change, Error, ErrorKind, Kind, Leave, Node, Opaque, Result, Step, VPath,
@@ -163,15 +164,14 @@ impl Overlay {
         redirect: Option<Box<[u8]>>,
         into_merged: bool,
     ) -> Result<()> {
-        if let Some(redirect) = redirect {
-            let change = Change { redirect: Some(redirect), ..Change::default() };
-            return self.commit(&[Step::Set { node, change: &change }], ctx.now);
+        let is_opaque = place.top().is_some_and(|hit| hit.marks.opaque == Opaque::Yes);
+        let opaque = redirect.is_none() && place.is_dir() && !is_opaque && !self.has_lower(place) && into_merged;
+        if redirect.is_none() && !opaque {
+            return Ok(());
         }
-        let opaque = place.top().is_some_and(|hit| hit.marks.opaque == Opaque::Yes);
-        if place.is_dir() && !opaque && !self.has_lower(place) && into_merged {
-            return self.make_opaque(ctx, node);
-        }
-        Ok(())
+        let change = Change { redirect, opaque, ..Change::default() };
+        self.commit(&[Step::Set { node, change: &change }], ctx.now)?;
+        self.upper("rename")?.settle()
     }
 
     /// Returns the redirect that a lower or merged directory needs for a move to `to`, unless it has a fitting one:

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is part of the product; the feature `testing` turns it on.
 
+pub mod crash;
 pub mod drawing;
 pub mod failing;
 pub mod history;
