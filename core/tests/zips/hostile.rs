@@ -394,12 +394,20 @@ fn links_are_data_and_those_that_cannot_be_read_say_so() {
 }
 
 #[test]
+fn a_short_directory_that_implies_a_forest_is_refused() {
+    let deep = |tree: usize| format!("{tree}/{}", vec!["d"; 250].join("/"));
+    let members: Vec<Member> = (0..300).map(|tree| Member::stored(deep(tree), "")).collect();
+    let error = open(archive(members)).expect_err("75,300 directories out of 170 KB");
+    assert_refused(&error, ErrorKind::TooLarge, "implies more directories", "a forest");
+}
+
+#[test]
 fn limits_are_kept() {
     let limits = |entries, directory| Options { limits: Limits { entries, directory }, ..Options::default() };
     let members: Vec<Member> = (0..10).map(|i| Member::stored(format!("d{i}/f"), "")).collect();
     let cases = [
         (limits(9, 1 << 20), "10 entries, allowed are 9"),
-        (limits(10, 1 << 20), "more than 10 entries and directories"),
+        (limits(10, 1 << 20), "more directories and entries than are allowed"),
         (limits(100, 400), "a directory of 500 bytes, allowed are 400"),
     ];
     for (options, reason) in cases {

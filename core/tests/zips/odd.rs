@@ -79,6 +79,11 @@ fn odd() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a mode of a directory, with content", members(vec![file("d").mode(0o040_755)]), "d=1"),
         ("a mode without a type", members(vec![file("a").mode(0o600)]), "a=1"),
         ("a stored archive as last member", members(vec![Member::stored("in.zip", &nested)]), "in.zip"),
+        (
+            "a stored archive behind long local extra fields",
+            members(vec![Member::stored("in.zip", &nested).local(|h| h.extra = field(9, &[0; 60]))]),
+            "in.zip",
+        ),
         ("a stored empty archive as last member", members(vec![Member::stored("in.zip", archive([]))]), "in.zip"),
         (
             "an empty stored and an empty deflated file",

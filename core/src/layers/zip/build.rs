@@ -1,8 +1,8 @@
 //! Building the tree in one pass over the central directory.
 //!
-//! Most archives list a directory's entries one after the other, so the last directory is kept at hand; others
-//! are found by a hash of parent and name. Only directories are hashed: two files of one name meet when the
-//! children are sorted.
+//! Most archives list a directory's entries one after the other, so the last directory is kept at hand. Others
+//! are found by their whole path, or made one level after the other, by parent and name. Only directories are
+//! hashed: two files of one name meet when the children are sorted.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -14,9 +14,15 @@ use super::{
     index::{Index, ROOT, Record},
     names::{part_refusal, refusal},
     report::Report,
+    spans::{self, Span},
     times::Ticks,
 };
 use crate::{DEPTH_MAX, Device, Error, ErrorKind, Kind, PATH_MAX, Result};
+
+/// A short directory can imply 255 levels an entry. So many records are free, and so many more for each entry (trust
+/// T14: memory stays in proportion to the archive).
+const FREE: usize = 65_536;
+const PER_ENTRY: usize = 4;
 
 /// An entry on its way into the tree.
 pub(super) struct Entry<'a> {
@@ -36,10 +42,22 @@ pub(super) struct Builder {
     pub(super) report: Report,
     /// How many records there may be beside the root.
     limit: usize,
+    /// How many entries were added.
+    added: usize,
+    /// Every directory, by a hash of its parent and its name; one whose hash is taken has the next free number.
     directories: HashMap<u64, u32>,
     hash: RandomState,
-    /// The directory of the entry before: its path, its levels, its record.
-    last: (Vec<u8>, usize, u32),
+    /// The directories that entries were put in, by path. Together they are no longer than the names.
+    homes: HashMap<Box<[u8]>, Home>,
+    /// The path of the directory that the entry before was put in, and the directory.
+    last: (Vec<u8>, Home),
+}
+
+/// A directory whose path was checked.
+#[derive(Clone, Copy)]
+struct Home {
+    id: u32,
+    levels: usize,
 }
 
 impl Builder {
@@ -47,18 +65,22 @@ impl Builder {
     pub(super) fn new(limit: usize) -> Self {
         let mut index = Index::default();
         index.records.push(implied(ROOT));
+        let root = Home { id: ROOT, levels: 0 };
         Self {
             index,
             report: Report::default(),
             limit,
+            added: 0,
             directories: HashMap::new(),
             hash: RandomState::new(),
-            last: (Vec::new(), 0, ROOT),
+            homes: HashMap::from([(Box::default(), root)]),
+            last: (Vec::new(), root),
         }
     }
 
     /// Adds an entry and returns its record; `None` when it was left out and reported.
     pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<Option<u32>> {
+        self.added += 1;
         let is_dir = attrs::kind(entry.record.mode) == Kind::Dir;
         let path = strip_dots(entry.path);
         let trimmed = if is_dir { path.strip_suffix(b"/").unwrap_or(path) } else { path };
@@ -66,11 +88,15 @@ impl Builder {
             return self.root(entry).map(Some);
         }
         let (dir, leaf) = split(trimmed);
-        if let Some(reason) = self.refusal(trimmed, dir, leaf) {
+        let home = self.home(dir);
+        if let Some(reason) = path_refusal(trimmed, leaf, home) {
             self.report.leave_out(entry.raw, reason);
             return Ok(None);
         }
-        let parent = self.directory(dir)?;
+        let parent = match home {
+            Some(home) => home.id,
+            None => self.settle(dir)?,
+        };
         let id = if is_dir { self.subdirectory(parent, leaf)? } else { self.push(parent, leaf)? };
         if self.index.records[id as usize].listed {
             self.report.leave_out(entry.raw, "a later entry has the same name");
@@ -84,9 +110,16 @@ impl Builder {
         self.index.records[id as usize].room = u16::try_from(room).unwrap_or(u16::MAX);
     }
 
-    /// Returns what the archive lists, in its order.
-    pub(super) fn listed(&mut self) -> impl Iterator<Item = &mut Record> {
-        self.index.records.iter_mut().filter(|record| record.listed)
+    /// Gives every listed record its room among sorted spans that end before `end`.
+    pub(super) fn set_rooms(&mut self, spans: &[Span], end: u64) {
+        let listed = self.index.records.iter().enumerate().filter(|(_, record)| record.listed);
+        let mut starts: Vec<(u64, u32)> = listed.map(|(id, record)| (record.local, id as u32)).collect();
+        starts.sort_unstable();
+        let mut rooms = spans::rooms(spans, end);
+        for (start, id) in starts {
+            let room = rooms.find(|(of, _)| *of == start).map_or(0, |(_, room)| room);
+            self.set_room(id, room);
+        }
     }
 
     /// Sorts the children and returns the tree. Of two entries of one name the later stays, but a directory
@@ -133,27 +166,30 @@ impl Builder {
         Ok(())
     }
 
-    /// Returns why `path` cannot be shown. In the directory of the entry before, only the last part is new.
-    fn refusal(&self, path: &[u8], dir: &[u8], leaf: &[u8]) -> Option<&'static str> {
-        let (last, levels, _) = &self.last;
-        let known = dir == last && !path.starts_with(b"/") && path.len() <= PATH_MAX && *levels < DEPTH_MAX;
-        if known { part_refusal(leaf) } else { refusal(path) }
+    /// Returns the directory at `path` if an entry was put there before.
+    fn home(&mut self, path: &[u8]) -> Option<Home> {
+        if path != self.last.0 {
+            let home = *self.homes.get(path)?;
+            self.enter(path, home);
+        }
+        Some(self.last.1)
     }
 
-    /// Returns the directory at `path`, which was checked, and makes what is missing of it.
-    fn directory(&mut self, path: &[u8]) -> Result<u32> {
-        if path == self.last.0 {
-            return Ok(self.last.2);
-        }
-        let (mut id, mut levels) = (ROOT, 0);
-        for part in path.split(|b| *b == b'/').filter(|part| !part.is_empty()) {
-            id = self.subdirectory(id, part)?;
-            levels += 1;
-        }
+    fn enter(&mut self, path: &[u8], home: Home) {
         self.last.0.clear();
         self.last.0.extend_from_slice(path);
-        (self.last.1, self.last.2) = (levels, id);
-        Ok(id)
+        self.last.1 = home;
+    }
+
+    /// Returns the directory at `path`, which was checked and is not the root, and makes what is missing of it.
+    fn settle(&mut self, path: &[u8]) -> Result<u32> {
+        let mut home = Home { id: ROOT, levels: 0 };
+        for part in path.split(|b| *b == b'/') {
+            home = Home { id: self.subdirectory(home.id, part)?, levels: home.levels + 1 };
+        }
+        self.homes.insert(path.into(), home);
+        self.enter(path, home);
+        Ok(home.id)
     }
 
     fn subdirectory(&mut self, parent: u32, name: &[u8]) -> Result<u32> {
@@ -171,9 +207,8 @@ impl Builder {
     }
 
     fn push(&mut self, parent: u32, name: &[u8]) -> Result<u32> {
-        if self.index.records.len() > self.limit {
-            let reason = format!("more than {} entries and directories", self.limit);
-            return Err(Error::new(ErrorKind::TooLarge, "read archive").because(reason));
+        if self.index.records.len() > self.limit.min(FREE + PER_ENTRY * self.added) {
+            return Err(too_large("it holds or implies more directories and entries than are allowed"));
         }
         let id = self.index.records.len() as u32;
         let name_at = self.keep_name(name)?;
@@ -183,7 +218,7 @@ impl Builder {
 
     fn keep_name(&mut self, name: &[u8]) -> Result<u32> {
         let at = u32::try_from(self.index.names.len());
-        let at = at.map_err(|_| Error::new(ErrorKind::TooLarge, "read archive").because("4 GiB of names"))?;
+        let at = at.map_err(|_| too_large("its names are longer than 4 GiB"))?;
         self.index.names.extend_from_slice(name);
         Ok(at)
     }
@@ -270,6 +305,16 @@ impl Builder {
         self.report.leave_out(&self.index.path(goes), reason);
         stays
     }
+}
+
+fn too_large(reason: &'static str) -> Error {
+    Error::new(ErrorKind::TooLarge, "read archive").because(reason)
+}
+
+/// Returns why `path` cannot be shown, or `None` if it can. In a known directory only the last part is new.
+fn path_refusal(path: &[u8], leaf: &[u8], home: Option<Home>) -> Option<&'static str> {
+    let fits = |home: Home| home.levels < DEPTH_MAX && path.len() <= PATH_MAX && !path.starts_with(b"/");
+    if home.is_some_and(fits) { part_refusal(leaf) } else { refusal(path) }
 }
 
 fn implied(parent: u32) -> Record {

@@ -8,6 +8,7 @@ use super::{
     end::{Directory, corrupt},
     extra,
     index::{Index, Record},
+    local,
     names::{Backslash, decode},
     report::Report,
     spans::{self, Order, Span},
@@ -36,7 +37,7 @@ pub(super) fn load(source: &dyn Blob, found: &Directory, options: &Options) -> R
         let reason = format!("the end record counts {} entries, the directory has {}", found.entries, walk.count);
         return Err(corrupt(reason));
     }
-    let builder = walk.settle(&archive, found)?;
+    let builder = walk.settle(source, &archive, found)?;
     let (index, report) = builder.finish();
     if let Some((name, reason)) = report.first_left_out().filter(|_| options.strict) {
         return Err(corrupt(format!("strict: {reason}")).at_bytes(name));
@@ -141,19 +142,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Checks what only the whole directory shows, and returns the tree with its rooms.
-    fn settle(mut self, archive: &ZipArchive<View<'_>>, found: &Directory) -> Result<Builder> {
+    fn settle(mut self, source: &dyn Blob, archive: &ZipArchive<View<'_>>, found: &Directory) -> Result<Builder> {
         match self.order.finish(self.limit) {
             Some(last) => last.into_iter().for_each(|(id, room)| self.builder.set_room(id, room)),
-            None => {
-                let spans = sorted_spans(archive, self.limit)?;
-                for record in self.builder.listed() {
-                    let room = spans::room(&spans, record.local, self.limit);
-                    record.room = u16::try_from(room).unwrap_or(u16::MAX);
-                }
-            }
+            None => self.builder.set_rooms(&sorted_spans(archive, self.limit)?, self.limit),
         }
         if !found.others.is_empty() {
-            lie_in_members(archive, found, self.limit)?;
+            lie_in_members(source, &sorted_spans(archive, self.limit)?, found)?;
         }
         Ok(self.builder)
     }
@@ -175,14 +170,16 @@ fn sorted_spans(archive: &ZipArchive<View<'_>>, limit: u64) -> Result<Vec<Span>>
 }
 
 /// Refuses (`Corrupt`) a second end record that is not some member's content.
-fn lie_in_members(archive: &ZipArchive<View<'_>>, found: &Directory, limit: u64) -> Result<()> {
-    let spans = sorted_spans(archive, limit)?;
-    let within = |at: u64| {
-        let next = spans.partition_point(|span| span.start <= at);
-        next > 0 && at < spans[next - 1].end
-    };
-    let stray = found.others.iter().any(|at| at.checked_sub(found.base).is_none_or(|at| !within(at)));
-    if stray { Err(corrupt("there are two end records")) } else { Ok(()) }
+fn lie_in_members(source: &dyn Blob, spans: &[Span], found: &Directory) -> Result<()> {
+    for other in &found.others {
+        let at = other.checked_sub(found.base);
+        let before = at.and_then(|at| spans.partition_point(|span| span.start <= at).checked_sub(1));
+        let end = before.map_or(Ok(0), |before| local::end(source, found.base, spans[before]))?;
+        if at.is_none_or(|at| at >= end) {
+            return Err(corrupt("there are two end records"));
+        }
+    }
+    Ok(())
 }
 
 fn separate<'a>(path: &'a [u8], backslash: Backslash, scratch: &'a mut Vec<u8>) -> &'a [u8] {

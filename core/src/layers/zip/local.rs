@@ -6,6 +6,7 @@ use super::{
     end::{corrupt, read_exactly},
     index::{Index, Record},
     le::{u16_at, u32_at, u64_at},
+    spans::Span,
 };
 use crate::{Blob, Result};
 
@@ -62,6 +63,12 @@ pub(super) fn read(source: &dyn Blob, base: u64, index: &Index, id: u32) -> Resu
     let data = record.local + (header.len() + extra.len()) as u64;
     let time = u32_at(fixed, 10).unwrap_or_default();
     Ok(Local { data, time, lock: lock(&extra, record) })
+}
+
+/// Returns where the content of a member ends whose span was taken from the directory: behind the extra fields too.
+pub(super) fn end(source: &dyn Blob, base: u64, span: Span) -> Result<u64> {
+    let header = read_exactly(source, base + span.start, LEN)?;
+    Ok(span.end + u64::from(u16_at(&header, 28).unwrap_or_default()))
 }
 
 fn contradicts(what: &str) -> crate::Error {

@@ -65,9 +65,8 @@ pub(super) fn sort(spans: &mut [Span]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the room behind the span that begins at `start`, among sorted spans that end before `end`.
-pub(super) fn room(spans: &[Span], start: u64, end: u64) -> u64 {
-    let at = spans.partition_point(|span| span.start < start);
-    let next = spans.get(at + 1).map_or(end, |span| span.start);
-    spans.get(at).map_or(0, |span| next - span.end)
+/// Returns where each of some sorted spans begins, and the room behind it; the last has room up to `end`.
+pub(super) fn rooms(spans: &[Span], end: u64) -> impl Iterator<Item = (u64, u64)> {
+    let nexts = spans.iter().skip(1).map(|span| span.start).chain([end]);
+    spans.iter().zip(nexts).map(|(span, next)| (span.start, next - span.end))
 }
