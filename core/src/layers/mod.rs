@@ -1,6 +1,6 @@
 //! The layers: each knows the vocabulary in `layer`, none knows another.
 
-#[cfg(target_os = "linux")]
+#[cfg(any(unix, windows))]
 pub mod host;
 pub mod memory;
 pub mod zip;

@@ -13,16 +13,24 @@ mod kernel;
 mod kernel_steps;
 mod lower;
 mod marks;
+#[cfg(target_os = "linux")]
 mod mountinfo;
 mod native;
 mod object;
 mod portable;
+mod raw;
 mod record;
 mod settle;
 mod slot;
 mod stage;
+#[cfg(unix)]
 #[path = "sys_unix/mod.rs"]
 mod sys;
+#[cfg(windows)]
+#[path = "sys_windows/mod.rs"]
+mod sys;
+#[cfg(not(target_os = "linux"))]
+mod sys_foreign;
 mod upper;
 mod work;
 

@@ -79,6 +79,18 @@ impl Stage {
         let _leftover = remove_all(&self.dir, name.as_bytes());
     }
 
+    /// Returns whether names that differ in case alone are one on this file system (trust T3).
+    pub(super) fn is_case_blind(&self) -> io::Result<bool> {
+        drop(self.dir.make_file(b"#case")?);
+        let other = self.dir.child_stat(b"#CASE");
+        self.dir.unlink(b"#case")?;
+        match other {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes a whiteout at `name` in `dir`, where nothing stands: a further link of one inode.
     pub(super) fn whiteout(&self, dir: &Handle, name: &[u8]) -> io::Result<()> {
         let mut shared = self.whiteout.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,6 @@ use super::{
     form::{self, Chosen, Form},
     inode::Rights,
     kernel::Kernel,
-    mountinfo,
     native::Native,
     portable::{Portable, Tree},
     settle::Settler,
@@ -18,8 +17,8 @@ use super::{
     work::{self, Work},
 };
 use crate::{
-    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Layer, Marks, Name, NameRules, New, Node, Result, Stat, Step, Time,
-    WritableLayer, Xattr,
+    Blob, BlobMut, Caps, Entry, Layer, Marks, Name, NameRules, New, Node, Result, Stat, Step, Time, WritableLayer,
+    Xattr,
 };
 
 /// How an upper is opened.
@@ -69,7 +68,7 @@ pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
     let work = Work::open(&place, &root)?;
     let chosen = form::choose(&root, &work.stage, options.form)?;
     form::record(&root, chosen.form)?;
-    let caps = caps(name, &root, chosen.form, sys::case_blind(work.stage.dir()).map_err(failed("open upper"))?)?;
+    let caps = caps(name, &root, chosen.form, work.stage.is_case_blind().map_err(failed("open upper"))?)?;
     let (stage, settler) = (work.stage.clone(), Arc::new(Settler::new(options.durability)));
     let tree: Box<dyn WritableLayer> = match chosen.form.namespace() {
         None => Box::new(Portable { tree: Tree::new(root, caps)?, stage, settler }),
@@ -89,15 +88,22 @@ fn open_root(path: &Path) -> std::io::Result<Handle> {
     Ok(root)
 }
 
+#[cfg(target_os = "linux")]
 fn refuse_mounted(root: &Handle, path: &Path) -> Result<()> {
     let path = path.canonicalize().map_err(failed("open upper"))?;
-    match mountinfo::mounted_at(&sys::mount_table().map_err(failed("read mounts"))?, root, &path) {
+    match super::mountinfo::mounted_at(&sys::mount_table().map_err(failed("read mounts"))?, root, &path) {
         None => Ok(()),
         Some(point) => {
             let why = format!("the kernel has it mounted at {}; unmount that first", point.display());
-            Err(Error::new(ErrorKind::Busy, "open upper").because(why))
+            Err(crate::Error::new(crate::ErrorKind::Busy, "open upper").because(why))
         }
     }
+}
+
+/// Nothing but Linux mounts overlays.
+#[cfg(not(target_os = "linux"))]
+fn refuse_mounted(_root: &Handle, _path: &Path) -> Result<()> {
+    Ok(())
 }
 
 fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Caps> {

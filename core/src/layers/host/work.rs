@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct Work {
     pub(super) stage: Arc<Stage>,
     /// Released when they are closed.
-    _locks: [File; 2],
+    _locks: Vec<File>,
 }
 
 /// Returns where the work directory of the upper at `path` lies unless another place is named.
@@ -42,7 +42,10 @@ impl Work {
         if !sys::same_mount(&dir, upper).map_err(failed("open work directory"))? {
             return Err(refuse(ErrorKind::InvalidInput, path, "it is not on the upper's file system"));
         }
-        let locks = [lock(upper.lock_file())?, lock(dir.open_lock(b"lock"))?];
+        let mut locks = vec![lock(dir.open_lock(b"lock"))?];
+        if let Some(own) = upper.lock_file() {
+            locks.push(lock(own)?);
+        }
         let stage = subdirectory(&dir, b"stage").and_then(Stage::new).map_err(failed("open work directory"))?;
         Ok(Self { stage: Arc::new(stage), _locks: locks })
     }

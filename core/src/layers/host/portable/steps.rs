@@ -163,9 +163,22 @@ impl Portable {
         if !replaces {
             return stage.rename(temp.as_bytes(), at.handle(), &at.names.object);
         }
-        stage.exchange(temp.as_bytes(), at.handle(), &at.names.object)?;
-        self.stage.discard(temp);
-        Ok(())
+        match stage.exchange(temp.as_bytes(), at.handle(), &at.names.object) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.put_after(temp, at),
+            exchanged => {
+                exchanged?;
+                self.stage.discard(temp);
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces in two steps, where the host cannot exchange names (Windows): a crash between them leaves the
+    /// name free, or its whiteout.
+    fn put_after(&self, temp: &str, at: &Place<'_>) -> io::Result<()> {
+        let old = Temp::new(self.stage.clone(), self.stage.name(), false);
+        at.handle().rename(&at.names.object, self.stage.dir(), old.name.as_bytes())?;
+        self.stage.dir().rename(temp.as_bytes(), at.handle(), &at.names.object)
     }
 
     /// Moves what stands at a host name to the stage by one rename, and deletes it there.

@@ -6,7 +6,10 @@
 //! kernels without it get the same guarantee.
 
 mod change;
-mod handle;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
 mod place;
 #[cfg(target_os = "linux")]
 mod xattr;
@@ -18,22 +21,15 @@ use rustix::{
     io::Errno,
 };
 
-pub(super) use self::{change::*, handle::*, place::*};
+#[cfg(target_os = "linux")]
+pub(super) use self::linux::*;
+#[cfg(not(target_os = "linux"))]
+pub(super) use self::other::*;
+pub(super) use self::{change::*, place::*};
+pub(super) use super::raw::Raw;
+#[cfg(not(target_os = "linux"))]
+pub(super) use super::sys_foreign::*;
 use crate::{Attrs, Device, ErrorKind, Kind, Stat, Time};
-
-/// What the host says about an object, and on which device it lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Raw {
-    pub(super) stat: Stat,
-    pub(super) dev: u64,
-}
-
-impl Raw {
-    /// Returns what makes the object one of its kind on this host.
-    pub(super) fn id(&self) -> (u64, u64) {
-        (self.dev, self.stat.ino)
-    }
-}
 
 /// Whether any process may make symlinks.
 pub(super) const HAS_SYMLINKS: bool = true;

@@ -1,4 +1,4 @@
-//! Objects held by a descriptor: finding them, looking at them, reading them.
+//! Linux: objects held by a descriptor that opens nothing, and the calls that only Linux has.
 
 use std::{
     fs::File,
@@ -8,12 +8,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, openat},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timestamps, Uid, makedev, mknodat, openat, renameat_with},
     io::Errno,
 };
 
-use super::{Raw, declared, raw};
-use crate::Kind;
+use super::{Raw, change::timespec, declared, raw};
+use crate::{Device, Kind, Time};
 
 /// An object of the host, held by a descriptor: it stays the same object whatever happens to its names.
 ///
@@ -32,12 +32,14 @@ impl AsFd for Handle {
     }
 }
 
-#[cfg(target_os = "linux")]
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-#[cfg(not(target_os = "linux"))]
-const LOOK: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 impl Handle {
+    /// Returns the descriptor, of a directory for what is done in it.
+    pub(super) fn dir(&self) -> io::Result<&OwnedFd> {
+        Ok(&self.fd)
+    }
+
     /// Holds what a descriptor that reads and writes has made.
     pub(super) fn made(fd: OwnedFd) -> Self {
         Self { fd, full: true }
@@ -68,7 +70,6 @@ impl Handle {
     }
 
     /// Returns the target of a symlink.
-    #[cfg(target_os = "linux")]
     pub(in super::super) fn read_link(&self) -> io::Result<Vec<u8>> {
         Ok(rustix::fs::readlinkat(&self.fd, "", Vec::new())?.into_bytes())
     }
@@ -80,7 +81,6 @@ impl Handle {
     }
 
     /// Calls `each` with every name of the directory and, where the host declares it, its kind.
-    #[cfg(target_os = "linux")]
     pub(in super::super) fn scan(&self, each: &mut dyn FnMut(&[u8], Option<Kind>)) -> io::Result<()> {
         let fd = self.reading()?;
         let mut buf = Vec::with_capacity(32 * 1024);
@@ -96,7 +96,6 @@ impl Handle {
     }
 
     /// Opens a regular file's content for reading.
-    #[cfg(target_os = "linux")]
     pub(in super::super) fn read(&self) -> io::Result<File> {
         if self.full {
             return Ok(self.fd.try_clone()?.into());
@@ -105,7 +104,6 @@ impl Handle {
     }
 
     /// Opens a regular file's content for reading and writing.
-    #[cfg(target_os = "linux")]
     pub(in super::super) fn write(&self) -> io::Result<File> {
         if self.full {
             return Ok(self.fd.try_clone()?.into());
@@ -115,21 +113,62 @@ impl Handle {
 
     /// Opens the held object itself: the descriptor pins it, so its kind and identity cannot change
     /// between the look and the opening.
-    #[cfg(target_os = "linux")]
     fn reopen(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
         rustix::fs::open(self.proc_path(), flags, Mode::empty())
     }
 
     /// Returns the name under which system calls that take only a path reach this very object.
-    #[cfg(target_os = "linux")]
     pub(super) fn proc_path(&self) -> String {
         use std::os::fd::AsRawFd;
         format!("/proc/self/fd/{}", self.fd.as_raw_fd())
     }
+
+    /// Makes a fifo, socket or device, or the 0/0 device that is a whiteout, without permissions.
+    pub(in super::super) fn make_special(&self, name: &[u8], kind: Kind, rdev: Device) -> io::Result<()> {
+        let file_type = match kind {
+            Kind::Fifo => FileType::Fifo,
+            Kind::Socket => FileType::Socket,
+            Kind::Block => FileType::BlockDevice,
+            Kind::Char | Kind::Whiteout => FileType::CharacterDevice,
+            Kind::File | Kind::Dir | Kind::Symlink => return Err(Errno::INVAL.into()),
+        };
+        Ok(mknodat(self, name, file_type, Mode::empty(), makedev(rdev.major, rdev.minor))?)
+    }
+
+    /// Gives this object the further name `name` in `dir`, where nothing may stand.
+    pub(in super::super) fn link_into(&self, dir: &Handle, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::linkat(rustix::fs::CWD, self.proc_path(), dir, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Renames and leaves a 0/0 device at the old name, in one step.
+    pub(in super::super) fn rename_whiteout(&self, name: &[u8], to: &Handle, to_name: &[u8]) -> io::Result<()> {
+        Ok(renameat_with(self, name, to, to_name, RenameFlags::WHITEOUT)?)
+    }
+
+    /// Sets the permission bits; a symlink has none.
+    pub(in super::super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::chmod(self.proc_path(), Mode::from_raw_mode(mode))?)
+    }
+
+    /// Sets owner and group.
+    pub(in super::super) fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+        Ok(rustix::fs::chownat(self, "", uid, gid, AtFlags::EMPTY_PATH)?)
+    }
+
+    /// Sets the times that are given.
+    pub(in super::super) fn set_times(&self, atime: Option<Time>, mtime: Option<Time>) -> io::Result<()> {
+        let times = Timestamps { last_access: timespec(atime), last_modification: timespec(mtime) };
+        Ok(rustix::fs::utimensat(rustix::fs::CWD, self.proc_path(), &times, AtFlags::empty())?)
+    }
+
+    /// Makes everything on this directory's file system durable.
+    pub(in super::super) fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(self.reading()?)?)
+    }
 }
 
 /// Opens without changing access times (semantics D03), or as others may when that is the owner's right.
-#[cfg(target_os = "linux")]
 fn quietly(flags: OFlags, open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
     match open(flags | OFlags::NOATIME) {
         Err(Errno::PERM) => open(flags),
@@ -137,10 +176,49 @@ fn quietly(flags: OFlags, open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Re
     }
 }
 
-/// Opens; access times stay where the host keeps them.
-#[cfg(not(target_os = "linux"))]
-fn quietly(flags: OFlags, open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
-    open(flags)
+/// Copies `len` bytes of content at most inside the kernel, from and to `offset`; 0 bytes mean the end.
+pub(in super::super) fn copy_range(from: &File, to: &File, offset: u64, len: u64) -> io::Result<u64> {
+    let (mut read, mut write) = (offset, offset);
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    Ok(rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut write), len)? as u64)
+}
+
+/// Makes `to` share all content of `from`, where the file system can.
+pub(in super::super) fn clone_content(from: &File, to: &File) -> io::Result<()> {
+    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+}
+
+/// Returns whether two directories are reached by the same mount: only then can a rename go between them.
+pub(in super::super) fn same_mount(a: &Handle, b: &Handle) -> io::Result<bool> {
+    use rustix::fs::{StatxFlags, statx};
+    let mount = |handle: &Handle| {
+        let stat = statx(handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        Ok::<_, Errno>((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_mnt_id))
+    };
+    Ok(mount(a)? == mount(b)?)
+}
+
+/// Returns the kernel's table of mounts.
+pub(in super::super) fn mount_table() -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    let fd = rustix::fs::open("/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut table = Vec::new();
+    File::from(fd).read_to_end(&mut table)?;
+    Ok(table)
+}
+
+/// Returns whether permission bits stop this process: it makes a file without any in `dir`, and opens it.
+pub(in super::super) fn bound_by_modes(dir: &Handle) -> io::Result<bool> {
+    let name = b"#bound";
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    drop(openat(dir, &name[..], flags, Mode::empty())?);
+    let opened = openat(dir, &name[..], OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    dir.unlink(name)?;
+    match opened {
+        Ok(_) => Ok(false),
+        Err(Errno::ACCESS) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens a regular file by the path that an operator named.
