@@ -301,17 +301,17 @@ impl Blob for Content {
 #[deny(clippy::missing_trait_methods)]
 impl BlobMut for Content {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
-        pass(&self.log)?;
+        pass(&self.log).map(drop)?;
         self.live.write_at(data, offset)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        pass(&self.log)?;
+        pass(&self.log).map(drop)?;
         self.live.set_len(len)
     }
 
     fn copy_from(&self, from: &dyn Blob) -> Result<u64> {
-        pass(&self.log)?;
+        pass(&self.log).map(drop)?;
         self.live.copy_from(from)
     }
 
