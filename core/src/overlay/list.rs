@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Entry, Kind, Name, NameBuf, Result, Stat,
+    Entry, Kind, Name, NameBuf, Opaque, Result, Stat,
     overlay::resolve::{Hit, Look, Place, Stack},
 };
 
@@ -16,7 +16,8 @@ pub struct Shown {
     pub kind: Kind,
     /// The attributes, when they were asked for.
     pub stat: Option<Stat>,
-    /// The layers of this directory that hold something by this name, topmost first: the first one gives it.
+    /// The layers of this directory that may contribute, topmost first: the first one gives the line, the others
+    /// hold objects of the same kind by the same name.
     pub layers: Vec<usize>,
 }
 
@@ -81,22 +82,25 @@ impl Stack {
         let Some((_, first)) = heads.min() else { return Ok(None) };
         let Some(top) = pages[first].page.pop_front() else { return Ok(None) };
         let mut layers = vec![pages[first].hit.layer];
+        let mut continues = true;
         for page in &mut pages[first + 1..] {
-            if page.page.front().is_some_and(|entry| entry.name == top.name) {
-                page.page.pop_front();
+            let Some(entry) = page.page.pop_front_if(|entry| entry.name == top.name) else { continue };
+            continues &= entry.kind == top.kind;
+            if continues {
                 layers.push(page.hit.layer);
             }
         }
         Ok(Some(Shown { name: top.name, kind: top.kind, stat: top.stat, layers }))
     }
 
-    /// Gives a merged directory the one link that it shows (semantics R06).
+    /// Gives a merged directory the one link that it shows (semantics R06); only its topmost part is looked up.
     fn count_links(&self, parent: &Place, line: &mut Shown) -> Result<()> {
         let Some(stat) = line.stat.as_mut().filter(|stat| stat.kind == Kind::Dir && line.layers.len() > 1) else {
             return Ok(());
         };
-        let look = Look { only: Some(&line.layers), ..Look::default() };
-        if self.step(parent, line.name.as_name(), look)?.is_merged() {
+        let look = Look { only: Some(&line.layers[..1]), ..Look::default() };
+        let top = self.step(parent, line.name.as_name(), look)?;
+        if top.top().is_some_and(|hit| hit.marks.opaque != Opaque::Yes) {
             stat.nlink = 1;
         }
         Ok(())

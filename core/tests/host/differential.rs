@@ -3,6 +3,9 @@
 //! After every operation both answer with the same errno and show the same tree; at the end both uppers hold
 //! the same (origin, impure, uuid and the link counts of whiteouts aside), and the kernel mounts ours and shows
 //! that tree again. Once with redirects, once without. `OVL_SEED` and `OVL_HISTORIES` choose others.
+//!
+//! A rename over a directory that is not empty may leave traces in the kernel's upper (a copied-up directory, a
+//! redirect), since there the upper's own file system refuses it: after one the uppers are not compared.
 
 use std::{
     collections::BTreeMap,
@@ -104,6 +107,7 @@ fn history(seed: u64, redirects: bool) {
     let mut rng = Rng(seed);
     let (pair, drawings) = Pair::draw(&mut rng, redirects);
     let mut done: Vec<Op> = Vec::new();
+    let mut traces = false;
     let kernel = pair.mount("theirs", "theirs.work");
     let ours = pair.ours();
     for step in 0..STEPS {
@@ -111,6 +115,7 @@ fn history(seed: u64, redirects: bool) {
         done.push(op.clone());
         let told = || format!("seed {seed}, redirects {redirects}, lowers {drawings:?}, history {done:?}");
         let theirs = on_kernel(kernel.path(), &op).err().map(|e| e.raw_os_error().unwrap());
+        traces |= matches!(op, Op::Rename(..)) && theirs == Some(errno(ErrorKind::NotEmpty));
         let now = Time { secs: 1_900_000_000 + step as i64, nanos: 0 };
         let mine = history::run(&ours, &op, now).err();
         assert_eq!(mine.as_ref().map(|e| errno(e.kind())), theirs, "{mine:?}; {}", told());
@@ -119,7 +124,9 @@ fn history(seed: u64, redirects: bool) {
     let told = || format!("seed {seed}, redirects {redirects}, lowers {drawings:?}, history {done:?}");
     let shown = portrait(&ours);
     drop((kernel, ours));
-    assert_same(&on_disk(&pair.place.path("ours"), true), &on_disk(&pair.place.path("theirs"), true), &told);
+    if !traces {
+        assert_same(&on_disk(&pair.place.path("ours"), true), &on_disk(&pair.place.path("theirs"), true), &told);
+    }
     let again = pair.mount("ours", "ours.kernel-work");
     assert_same(&shown, &on_disk(again.path(), false), &told);
 }
