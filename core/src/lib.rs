@@ -21,6 +21,7 @@ mod descent;
 pub mod diff;
 pub mod digest;
 mod error;
+pub mod export;
 mod layer;
 pub mod layers;
 pub mod overlay;

@@ -100,6 +100,14 @@ impl Object {
         &self.overlay.layers()[self.layer]
     }
 
+    pub(crate) fn layer_index(&self) -> usize {
+        self.layer
+    }
+
+    pub(crate) fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
     /// Returns the layer that gives it.
     pub(crate) fn layer(&self) -> &dyn Layer {
         &**self.layer_arc()

@@ -69,11 +69,14 @@ fn a_tree_has_one_digest_wherever_it_lies() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_has_the_digest_of_its_archive() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{
+        io::Write,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
     let root = &std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("digest-{}", std::process::id()));
     std::fs::create_dir_all(root).unwrap();
     for (name, text, mode) in [("a", "1", 0o644), ("x", "run", 0o755)] {
-        std::fs::write(root.join(name), text).unwrap();
+        std::fs::File::create(root.join(name)).unwrap().write_all(text.as_bytes()).unwrap();
         std::fs::set_permissions(root.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
     symlink("a", root.join("l")).unwrap();

@@ -215,7 +215,7 @@ impl Totals {
 
     /// Refuses a plain record that refers to a zip64 record where there is none.
     fn whole(&self) -> Result<()> {
-        if self.size == u32::MAX.into() || self.offset == u32::MAX.into() {
+        if self.size == u64::from(u32::MAX) || self.offset == u64::from(u32::MAX) {
             return Err(corrupt("the end record refers to a zip64 record that is not there"));
         }
         Ok(())

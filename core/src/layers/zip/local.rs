@@ -89,7 +89,7 @@ fn sizes(fixed: &[u8], extra: &[u8], record: &Record) -> Result<()> {
     if !same(field(14).into(), record.crc.into()) {
         return Err(contradicts("CRC-32"));
     }
-    let silent = |short: u32, wide: u64| streamed && short == u32::MAX && wide == u32::MAX.into();
+    let silent = |short: u32, wide: u64| streamed && short == u32::MAX && wide == u64::from(u32::MAX);
     let fits = |short, wide, central| same(wide, central) || silent(short, wide);
     if !fits(field(18), packed, record.packed) || !fits(field(22), size, record.size) {
         return Err(contradicts("size"));
