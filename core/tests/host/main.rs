@@ -7,5 +7,6 @@ mod differential;
 mod kernel;
 mod lower;
 mod place;
+mod stops;
 mod suites;
 mod upper;

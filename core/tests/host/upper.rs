@@ -1,13 +1,14 @@
 //! A folder as an upper: opening, forms, metadata as data, failures.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt};
 
 use ovl_core::{
-    ErrorKind,
-    layers::host::{Form, UpperOptions},
+    Attrs, Device, ErrorKind, Kind, Layer, Name, New, Stat, Step, Time, WritableLayer, Xattr,
+    layers::host::{self, Form, HostUpper, LowerOptions, UpperOptions},
+    overlay::{Follow, Removal},
 };
 
-use crate::place::{Place, ctx, form, path, put, read, stack};
+use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, stack};
 
 #[test]
 fn a_missing_upper_is_made_and_its_work_directory_beside_it() {
@@ -98,4 +99,146 @@ fn a_missing_parent_is_not_made() {
     let error = ovl_core::layers::host::upper(&missing, UpperOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("none"), "{error}");
+}
+
+#[test]
+fn nothing_of_an_archive_reaches_an_inode_that_may_not() {
+    if !is_root() {
+        return;
+    }
+    for wanted in [Form::KernelTrusted, Form::KernelUser, Form::Portable] {
+        let place = Place::new();
+        let facts = hostile(&place.upper(form(wanted)).unwrap());
+        for entry in fs::read_dir(place.path("u")).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            assert_eq!((meta.mode() & 0o7000, meta.uid(), meta.gid()), (0, 0, 0), "{wanted} {path:?}");
+            assert!(meta.is_dir() || meta.is_file() || meta.is_symlink(), "{wanted} {path:?}");
+            for name in xattr_names(&path) {
+                let ours = name.starts_with("trusted.overlay.ovl_") || name.starts_with("user.overlay.ovl_");
+                let escaped = name.starts_with("trusted.overlay.overlay.") || name.starts_with("user.overlay.overlay.");
+                assert!(ours || escaped || name == "user.note", "{wanted} {path:?} carries {name}");
+            }
+        }
+        // Reopened, and read as a lower, it says the same as when it was written.
+        assert_eq!(facts, described(&*place.upper(UpperOptions::default()).unwrap()), "{wanted}");
+        let lower = host::lower(&place.path("u"), LowerOptions::default()).unwrap();
+        assert_eq!(facts, described(&*lower), "{wanted}");
+    }
+}
+
+/// Places what an archive may hold: every kind, with special bits, a foreign owner and forged marks.
+fn hostile(upper: &HostUpper) -> Vec<Described> {
+    let now = Time { secs: -7, nanos: 1 };
+    let xattr = |name: &str| Xattr { name: name.as_bytes().into(), value: b"v".as_slice().into() };
+    let xattrs = [
+        "security.capability",
+        "system.posix_acl_access",
+        "trusted.overlay.opaque",
+        "trusted.x",
+        "user.note",
+        "user.overlay.whiteout",
+    ]
+    .map(xattr);
+    let kinds = [Kind::File, Kind::Dir, Kind::Symlink, Kind::Fifo, Kind::Socket, Kind::Char, Kind::Block];
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let device = matches!(kind, Kind::Char | Kind::Block);
+        let rdev = if device { Device { major: 300, minor: 70_000 } } else { Device::default() };
+        let attrs = Attrs { mode: 0o7501, uid: 70_000, gid: 5, atime: now, mtime: now };
+        let marks = ovl_core::Marks::default();
+        let new = New { kind, attrs, rdev, target: b"t", xattrs: &xattrs, marks, copied_up: false, faithful: false };
+        let (node, name) = (upper.stage(&new).unwrap(), [b'a' + index as u8]);
+        let step = Step::Place { node: &node, dir: &upper.root(), name: Name::new(&name).unwrap(), quiet: false };
+        upper.commit(&[step], now).unwrap();
+        let stat = upper.stat(&node).unwrap();
+        assert_eq!((stat.kind, stat.attrs, stat.rdev), (kind, attrs, rdev));
+        assert_eq!(upper.xattrs(&node).unwrap(), xattrs);
+    }
+    described(upper)
+}
+
+type Described = (Stat, Vec<Xattr>);
+
+fn described(layer: &dyn Layer) -> Vec<Described> {
+    let root = layer.root();
+    let list = layer.list(&root, None, 100, true).unwrap();
+    let describe = |entry: ovl_core::Entry| {
+        let node = layer.lookup(&root, entry.name.as_name()).unwrap().unwrap();
+        let stat = layer.stat(&node).unwrap();
+        assert_eq!(entry.stat, Some(stat));
+        (stat, layer.xattrs(&node).unwrap())
+    };
+    list.into_iter().map(describe).collect()
+}
+
+fn xattr_names(path: &std::path::Path) -> Vec<String> {
+    let mut names = vec![0; 4096];
+    let len = rustix::fs::llistxattr(path, &mut names[..]).unwrap();
+    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+    names[..len].split(|b| *b == 0).filter(|name| !name.is_empty()).map(text).collect()
+}
+
+#[test]
+fn a_full_file_system_takes_nothing_and_gives_everything_back() {
+    if !is_root() {
+        return;
+    }
+    for wanted in [Form::KernelTrusted, Form::Portable] {
+        let place = Place::new();
+        let disk = Mount::new("tmpfs", "size=4m,nr_inodes=60", place.path("disk"));
+        place.file("l/doomed", "lower");
+        let options = form(wanted);
+        let upper = host::upper(&disk.path().join("u"), options).unwrap();
+        let overlay = stack(upper, &[place.path("l")]);
+        put(&overlay, "kept", "kept");
+        let upload = overlay.upload(&ctx()).unwrap();
+        let written = (0..64).try_for_each(|i| upload.write_at(&[1; 128 * 1024], i * 128 * 1024));
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::NoSpace);
+        // The disk is full as long as the upload is there; deleting works all the same.
+        overlay.remove(&ctx(), &path("doomed"), Removal::File).unwrap();
+        drop(upload);
+        put(&overlay, "next", "next");
+        let staging = |_: u32| overlay.upload(&ctx());
+        let full: Result<Vec<_>, _> = (0..100).map(staging).collect();
+        assert_eq!(full.err().unwrap().kind(), ErrorKind::NoSpace, "inodes run out");
+        let shown = ["kept", "next"].map(|name| read(&overlay, name));
+        assert_eq!(shown, ["kept", "next"].map(String::from));
+        assert!(overlay.entry(&path("doomed"), Follow::No).is_err());
+    }
+}
+
+#[test]
+fn without_privileges_an_upper_takes_a_read_only_tree_and_edits_it() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    for dir in [place.dir(""), place.dir("l")] {
+        let (uid, gid) = (rustix::fs::Uid::from_raw(4711), rustix::fs::Gid::from_raw(4711));
+        rustix::fs::chown(dir, Some(uid), Some(gid)).unwrap();
+    }
+    // The thread alone gives up its privileges.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            rustix::thread::set_thread_uid(rustix::fs::Uid::from_raw(4711)).unwrap();
+            edit_read_only_tree(&place);
+        });
+    });
+}
+
+fn edit_read_only_tree(place: &Place) {
+    let upper = place.upper(UpperOptions::default()).unwrap();
+    assert_eq!(upper.form(), Form::KernelUser, "{}", upper.form_reason());
+    let attrs = Attrs { mode: 0o555, ..Attrs::default() };
+    let (kind, rdev, marks) = (Kind::Dir, Device::default(), ovl_core::Marks::default());
+    let new = New { kind, attrs, rdev, target: b"", xattrs: &[], marks, copied_up: false, faithful: false };
+    let node = upper.stage(&new).unwrap();
+    let step = Step::Place { node: &node, dir: &upper.root(), name: Name::new(b"shut").unwrap(), quiet: false };
+    upper.commit(&[step], Time::default()).unwrap();
+    let refused = upper.stage(&New { faithful: true, ..new }).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "a host's owner is refused, not dropped");
+    let overlay = stack(upper, &[place.path("l")]);
+    put(&overlay, "shut/a", "edited");
+    let shut = overlay.entry(&path("shut"), Follow::No).unwrap().stat.attrs;
+    assert_eq!((shut.mode, shut.uid), (0o555, 0), "kept as data");
 }

@@ -177,18 +177,22 @@ fn try_kernel(namespace: Namespace, dir: &Handle, file: &[u8], other: &[u8]) -> 
 }
 
 /// Records the form on the root of an upper.
-pub(super) fn record(root: &Handle, form: Form) -> Result<()> {
+pub(super) fn record(root: &Handle, form: Form, stage: &Stage) -> Result<()> {
     match form.namespace() {
         Some(namespace) => record_kernel(root, namespace),
-        None => record_portable(root).map_err(failed("record form")),
+        None => record_portable(root, stage).map_err(failed("record form")),
     }
 }
 
-fn record_portable(root: &Handle) -> io::Result<()> {
-    if found(root, Form::Portable)?.is_none() {
-        sys::write_at(&root.make_file(FORM_FILE)?.write()?, VERSION, 0)?;
+fn record_portable(root: &Handle, stage: &Stage) -> io::Result<()> {
+    if found(root, Form::Portable)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let name = stage.name();
+    let file = stage.dir().make_file(name.as_bytes())?.write()?;
+    sys::write_at(&file, VERSION, 0)?;
+    file.sync_all()?;
+    stage.dir().rename(name.as_bytes(), root, FORM_FILE)
 }
 
 /// Records a kernel form, with a mark that keeps the kernel from adding its stamp (M19).

@@ -119,16 +119,32 @@ impl Kernel {
         }
         let stat = handle.stat().map_err(super::failed("stat"))?.stat;
         let before = self.native.record(&object)?;
-        let mut record = before.clone();
+        let stored = self.intend(&object, node.id, &before, change, &stat)?;
+        let mut record = before;
         self.inode(handle).change(change, &stat, &mut record)?;
-        if record != before {
-            self.store(&object, node.id, record)?;
-        }
         if change.atime.is_some() || change.mtime.is_some() {
             handle.set_times(change.atime, change.mtime).map_err(super::failed("set times"))?;
         }
+        if record != stored {
+            self.store(&object, node.id, record)?;
+        }
         self.settler.note(object.clone(), node.id, node.kind);
         Ok(())
+    }
+
+    /// Writes a change of several attributes into the record first, so that readers and a crash see all of
+    /// it or nothing while the inode follows. Returns the record that is stored.
+    fn intend(&self, object: &Object, id: u64, before: &Record, change: &Change, stat: &Stat) -> Result<Record> {
+        let owner = usize::from(change.uid.is_some() || change.gid.is_some());
+        let times = usize::from(change.atime.is_some() || change.mtime.is_some());
+        let single = usize::from(change.mode.is_some()) + owner + times + change.xattrs.len() < 2;
+        if single || object.temp.as_ref().is_some_and(|temp| !temp.is_placed()) {
+            return Ok(before.clone());
+        }
+        let mut intended = before.clone();
+        intended.change(change, stat);
+        self.store(object, id, intended.clone())?;
+        Ok(intended)
     }
 }
 

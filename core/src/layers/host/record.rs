@@ -16,7 +16,7 @@
 //! | `a`, `t` | atime, mtime that the host rounds | secs 8, nanos 4, as the host shows it: secs 8, nanos 4 |
 //! | `l` | hard-link identity | 16 |
 
-use crate::{Attrs, Device, Error, ErrorKind, Kind, Result, Stat, Time, Xattr};
+use crate::{Attrs, Change, Device, Error, ErrorKind, Kind, Result, Stat, Time, Xattr};
 
 const VERSION: u8 = 1;
 
@@ -75,6 +75,24 @@ impl Record {
         self.xattrs.retain(|xattr| &*xattr.name != name);
         if let Some(value) = value {
             self.xattrs.push(Xattr { name: name.into(), value: value.into() });
+        }
+    }
+
+    /// Takes a change in, above an inode that still says `stat`; marks aside. Times count from now on, though
+    /// the host shows others.
+    pub(super) fn change(&mut self, change: &Change, stat: &Stat) {
+        self.mode = change.mode.or(self.mode);
+        if let Some(uid) = change.uid {
+            self.uid = (uid != stat.attrs.uid).then_some(uid);
+        }
+        if let Some(gid) = change.gid {
+            self.gid = (gid != stat.attrs.gid).then_some(gid);
+        }
+        let exact = |time: Option<Time>, shown| time.map(|time| Exact { time, shown });
+        self.atime = exact(change.atime, stat.attrs.atime).or(self.atime);
+        self.mtime = exact(change.mtime, stat.attrs.mtime).or(self.mtime);
+        for (name, value) in &change.xattrs {
+            self.set_xattr(name, value.as_deref());
         }
     }
 

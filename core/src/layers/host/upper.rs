@@ -67,7 +67,7 @@ pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
     let place = options.work.clone().map_or_else(|| work::beside(path), Ok)?;
     let work = Work::open(&place, &root)?;
     let chosen = form::choose(&root, &work.stage, options.form)?;
-    form::record(&root, chosen.form)?;
+    form::record(&root, chosen.form, &work.stage)?;
     let caps = caps(name, &root, chosen.form, work.stage.is_case_blind().map_err(failed("open upper"))?)?;
     let (stage, settler) = (work.stage.clone(), Arc::new(Settler::new(options.durability)));
     let tree: Box<dyn WritableLayer> = match chosen.form.namespace() {

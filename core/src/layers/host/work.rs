@@ -17,8 +17,18 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) stage: Arc<Stage>,
-    /// Released when they are closed.
-    _locks: Vec<File>,
+    _locks: Vec<Lock>,
+}
+
+/// A lock, let go when it is dropped, though a process that is being started may still hold the file.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where it fails, the system lets go when the last descriptor closes.
+        let _closing = self.0.unlock();
+    }
 }
 
 /// Returns where the work directory of the upper at `path` lies unless another place is named.
@@ -58,10 +68,10 @@ fn subdirectory(dir: &Handle, name: &[u8]) -> std::io::Result<Handle> {
     }
 }
 
-fn lock(file: std::io::Result<File>) -> Result<File> {
+fn lock(file: std::io::Result<File>) -> Result<Lock> {
     let file = file.map_err(failed("lock upper"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Busy, "open upper")
             .because("another process uses this upper; stop it, or choose another upper")),
         Err(TryLockError::Error(error)) => Err(failed("lock upper")(error)),

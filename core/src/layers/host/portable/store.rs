@@ -141,7 +141,9 @@ impl Portable {
         let stat = handle.stat().map_err(failed("stat"))?.stat;
         let before = self.tree.record(&item)?;
         let mut record = before.clone();
-        edit(&mut record, change, &stat);
+        record.change(change, &stat);
+        record.opaque = if change.opaque { Some(true) } else { record.opaque };
+        record.redirect = change.redirect.clone().or(record.redirect.take());
         item.object.touch();
         let only_times = Change { atime: None, mtime: None, ..change.clone() } == Change::default();
         if record != before && !only_times {
@@ -191,25 +193,6 @@ impl Portable {
         self.follow(handle, &stat, &change, &mut record)?;
         Ok(record)
     }
-}
-
-/// Puts a change into a record. Times count from now on, though the host still shows others.
-fn edit(record: &mut Record, change: &Change, stat: &Stat) {
-    record.mode = change.mode.or(record.mode);
-    if let Some(uid) = change.uid {
-        record.uid = (uid != stat.attrs.uid).then_some(uid);
-    }
-    if let Some(gid) = change.gid {
-        record.gid = (gid != stat.attrs.gid).then_some(gid);
-    }
-    let exact = |time: Option<Time>, shown| time.map(|time| Exact { time, shown });
-    record.atime = exact(change.atime, stat.attrs.atime).or(record.atime);
-    record.mtime = exact(change.mtime, stat.attrs.mtime).or(record.mtime);
-    for (name, value) in &change.xattrs {
-        record.set_xattr(name, value.as_deref());
-    }
-    record.opaque = if change.opaque { Some(true) } else { record.opaque };
-    record.redirect = change.redirect.clone().or(record.redirect.take());
 }
 
 /// Returns what remains to be recorded of a time that was set, now that the host shows `shown`.
