@@ -32,6 +32,7 @@ fn odd() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let rest = |archive: Archive| archive.build().bytes;
     vec![
         ("nothing in it", archive([]), ""),
+        ("nothing in it, in zip64", rest(Archive { zip64: true, ..Archive::default() }), ""),
         ("a prefix, offsets not adjusted", rest(Archive { prefix: b"#!/bin/sh\n".to_vec(), ..one() }), both),
         ("a prefix, offsets adjusted", rest(Archive { prefix: b"MZ".repeat(900), adjusted: true, ..one() }), both),
         (

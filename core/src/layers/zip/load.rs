@@ -31,7 +31,10 @@ pub(super) fn load(source: &dyn Blob, found: &Directory, options: &Options) -> R
     let archive = View::open(source, found)?;
     let mut walk = Walk::new(found, options);
     archive.get_ref().begin();
-    each(&archive, |record| walk.take(record))?;
+    // The walker takes a zip64 end record at the very start, of an empty archive, for an entry.
+    if found.size > 0 {
+        each(&archive, |record| walk.take(record))?;
+    }
     let digest = archive.get_ref().finish();
     if walk.count != found.entries {
         let reason = format!("the end record counts {} entries, the directory has {}", found.entries, walk.count);
