@@ -41,7 +41,7 @@ pub fn lower(path: &Path, options: LowerOptions) -> Result<Arc<HostLower>> {
         (None, Some(Form::Portable)) => Box::new(Tree::new(root, caps)?),
         (wanted, recorded) => {
             let namespace = wanted.or(recorded.and_then(Form::namespace)).unwrap_or_else(usual);
-            Box::new(Native::new(root, caps, namespace, options.one_device)?)
+            Box::new(Native::lower(root, caps, namespace, options.one_device)?)
         }
     };
     Ok(Arc::new(HostLower { tree }))

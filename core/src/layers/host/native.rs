@@ -26,18 +26,25 @@ pub(super) struct Native {
     keys: &'static Keys,
     /// Whether ovl wrote it, so that objects may carry a record.
     ours: bool,
+    /// Whether it is only read: then marks are read once, and empty files may be whiteouts (L09, L23).
+    lower: bool,
     /// Whether what is mounted inside the tree is refused (trust T7).
     one_device: bool,
 }
 
 impl Native {
+    /// Reads the tree beneath `root`, a directory that is written too.
+    pub(super) fn upper(root: Handle, caps: Caps, namespace: Namespace) -> Result<Self> {
+        Ok(Self { lower: false, ..Self::lower(root, caps, namespace, false)? })
+    }
+
     /// Reads the tree beneath `root`, a directory.
-    pub(super) fn new(root: Handle, caps: Caps, namespace: Namespace, one_device: bool) -> Result<Self> {
+    pub(super) fn lower(root: Handle, caps: Caps, namespace: Namespace, one_device: bool) -> Result<Self> {
         let keys = namespace.keys();
         let raw = root.stat().map_err(super::failed("open"))?;
         let ours = root.xattr(keys.form).map_err(super::failed("open"))?.is_some();
         let root = Object::found(root).node(raw.stat.ino, Kind::Dir);
-        Ok(Self { caps, root, dev: raw.dev, keys, ours, one_device })
+        Ok(Self { caps, root, dev: raw.dev, keys, ours, lower: true, one_device })
     }
 
     /// Returns the names of the marks in use.
@@ -121,10 +128,22 @@ impl Native {
         Ok(Entry { name, kind, stat: (listing.stats && !white).then_some(stat) })
     }
 
-    /// Returns whether empty files of `dir` may be whiteouts to a listing (L09).
-    fn xwhiteouts(&self, dir: &Handle) -> Result<bool> {
-        let value = dir.xattr(self.keys.opaque).map_err(self.fail("list"))?;
-        Ok(value.is_some_and(|value| marks::opaque(&value) == Opaque::Xwhiteouts))
+    fn read_marks(&self, handle: &Handle, kind: Kind) -> Result<Marks> {
+        let names = handle.xattr_names().map_err(self.fail("read marks"))?;
+        let get = |key: &str| match names.iter().any(|name| **name == *key.as_bytes()) {
+            true => handle.xattr(key).map_err(self.fail("read marks")),
+            false => Ok(None),
+        };
+        let mut found = Marks::default();
+        if kind == Kind::Dir {
+            found.opaque = get(self.keys.opaque)?.map_or(Opaque::No, |value| marks::opaque(&value));
+        } else if let Some(value) = get(self.keys.metacopy)? {
+            marks::metacopy(&value).map_err(|e| e.in_layer(&self.caps.name))?;
+            found.metacopy = true;
+        }
+        let redirect = get(self.keys.redirect)?.map(marks::redirect).transpose();
+        found.redirect = redirect.map_err(|e| e.in_layer(&self.caps.name))?;
+        Ok(found)
     }
 }
 
@@ -189,8 +208,8 @@ impl Layer for Native {
 
     /// Reads the whole directory and keeps the page: a large one is best read in one page.
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
+        let xwhiteouts = self.lower && self.marks(dir)?.opaque == Opaque::Xwhiteouts;
         let dir = &object::of(dir)?.handle;
-        let xwhiteouts = self.xwhiteouts(dir)?;
         let listing = Listing { stats, xwhiteouts, marked: self.ours || xwhiteouts };
         let mut entries = Vec::new();
         let mut after = after.map(Name::to_owned);
@@ -223,22 +242,16 @@ impl Layer for Native {
         if !matches!(node.kind, Kind::Dir | Kind::File) {
             return Ok(Marks::default());
         }
-        let handle = &object::of(node)?.handle;
-        let names = handle.xattr_names().map_err(self.fail("read marks"))?;
-        let get = |key: &str| match names.iter().any(|name| **name == *key.as_bytes()) {
-            true => handle.xattr(key).map_err(self.fail("read marks")),
-            false => Ok(None),
-        };
-        let mut found = Marks::default();
-        if node.kind == Kind::Dir {
-            found.opaque = get(self.keys.opaque)?.map_or(Opaque::No, |value| marks::opaque(&value));
-        } else if let Some(value) = get(self.keys.metacopy)? {
-            marks::metacopy(&value).map_err(|e| e.in_layer(&self.caps.name))?;
-            found.metacopy = true;
+        let object = object::of(node)?;
+        if let Some(marks) = object.marks.get() {
+            return Ok(marks.clone());
         }
-        let redirect = get(self.keys.redirect)?.map(marks::redirect).transpose();
-        found.redirect = redirect.map_err(|e| e.in_layer(&self.caps.name))?;
-        Ok(found)
+        let marks = self.read_marks(&object.handle, node.kind)?;
+        if self.lower {
+            // Another reader may have been first, with the same.
+            object.marks.set(marks.clone()).ok();
+        }
+        Ok(marks)
     }
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {

@@ -1,12 +1,12 @@
 //! What a node of a host layer pins: a descriptor, and for a staged object its temporary name.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
 use super::{beside::Beside, stage::Temp, sys::Handle};
-use crate::{Error, ErrorKind, Kind, Node, Result};
+use crate::{Error, ErrorKind, Kind, Marks, Node, Result};
 
 /// One object of the host.
 #[derive(Debug)]
@@ -18,17 +18,19 @@ pub(super) struct Object {
     pub(super) dirty: AtomicBool,
     /// Its record, where the object itself cannot carry one.
     pub(super) beside: Option<Mutex<Beside>>,
+    /// Its marks as first read, in a layer that nobody changes.
+    pub(super) marks: OnceLock<Marks>,
 }
 
 impl Object {
     /// Pins what was looked up.
     pub(super) fn found(handle: Handle) -> Self {
-        Self { handle, temp: None, dirty: AtomicBool::new(false), beside: None }
+        Self { handle, temp: None, dirty: AtomicBool::new(false), beside: None, marks: OnceLock::new() }
     }
 
     /// Pins what was staged.
     pub(super) fn staged(handle: Handle, temp: Temp) -> Self {
-        Self { handle, temp: Some(temp), dirty: AtomicBool::new(true), beside: None }
+        Self { handle, temp: Some(temp), dirty: AtomicBool::new(true), beside: None, marks: OnceLock::new() }
     }
 
     /// Adds the record that the object cannot carry itself.

@@ -75,7 +75,7 @@ pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
         Some(namespace) => {
             let bound = sys::bound_by_modes(stage.dir()).map_err(failed("open upper"))?;
             let rights = Rights::new(options.privileged_metadata, bound);
-            Box::new(Kernel { native: Native::new(root, caps, namespace, false)?, stage, rights, settler })
+            Box::new(Kernel { native: Native::upper(root, caps, namespace)?, stage, rights, settler })
         }
     };
     Ok(Arc::new(HostUpper { tree, chosen, _work: work }))
