@@ -1,0 +1,44 @@
+//! What a person reads at the start: the stack top-down, where changes go, the address, a first command.
+
+use std::fmt::Write;
+
+use ovl_core::Caps;
+
+use super::stack::{Opened, Sheet};
+
+/// Draws the stack, topmost first, and says where changes go.
+pub fn stack(opened: &Opened) -> String {
+    let mut text = String::from("Layers, topmost first:\n");
+    for (index, (sheet, layer)) in opened.layers.iter().zip(opened.overlay.layers()).enumerate() {
+        writeln!(text, "  {index}  {}", line(sheet, layer.caps())).expect("writing to a string");
+    }
+    writeln!(text, "{}", destination(&opened.layers[0])).expect("writing to a string");
+    text
+}
+
+fn line(sheet: &Sheet, caps: &Caps) -> String {
+    let role = if sheet.upper { "upper" } else { "lower" };
+    let place = sheet.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let omitted = caps.omitted.iter().filter(|omitted| !omitted.shown).count();
+    let note =
+        if omitted == 0 { String::new() } else { format!("  ({omitted} entries left out; ovl inspect says why)") };
+    format!("{role}  {:<4} {place}{note}", caps.kind)
+}
+
+fn destination(top: &Sheet) -> String {
+    match (top.upper, &top.path, &top.form) {
+        (false, ..) => "Changes: none, there is no upper (--upper DIR keeps them, --upper mem: forgets them)".into(),
+        (true, Some(path), Some((form, reason))) => format!("Changes: {} as {form} ({reason})", path.display()),
+        (true, ..) => "Changes: in memory, forgotten at the end".into(),
+    }
+}
+
+/// Says where the server answers and what to try first. `url` ends without a slash.
+pub fn address(url: &str, token: bool) -> String {
+    let auth = if token { "-H \"Authorization: Bearer $OVL_TOKEN\" " } else { "" };
+    let curl = match url.strip_prefix("unix:") {
+        Some(path) => format!("curl {auth}--unix-socket {path} 'http://localhost/v1/entries?list=true'"),
+        None => format!("curl {auth}'{url}/v1/entries?list=true'"),
+    };
+    format!("Serving {url}\nTry      {curl}\n")
+}

@@ -1,0 +1,98 @@
+//! The flags that name a stack of layers, shared by every command.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::spec::LayerSpec;
+
+/// The layers, and how they are read and written.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Layers")]
+pub struct StackArgs {
+    /// A layer that is only read: a directory or a zip, told apart by content. May be repeated: the first is on top.
+    ///
+    /// `zip:`, `dir:` or `mem:` in front forces the type; the long form is `type=zip,path=a.zip,name=base`.
+    #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER", value_delimiter = '\n')]
+    pub lower: Vec<LayerSpec>,
+    /// Where changes are kept: a directory (made if its parent exists), or `mem:` to forget them at the end.
+    ///
+    /// Without it, nothing can be changed.
+    #[arg(long, value_name = "LAYER", env = "OVL_UPPER")]
+    pub upper: Option<LayerSpec>,
+    /// The directory for what is not finished yet, on the upper's file system [default: UPPER.ovl-work].
+    #[arg(long, value_name = "DIR", env = "OVL_WORK")]
+    pub work: Option<PathBuf>,
+    /// How the upper keeps whiteouts and attributes [default: as recorded, else the best that works there].
+    #[arg(long, value_enum, value_name = "FORM", env = "OVL_UPPER_FORM")]
+    pub upper_form: Option<FormArg>,
+    /// How long an acknowledged change has waited for the disk.
+    #[arg(long, value_enum, value_name = "LEVEL", env = "OVL_DURABILITY", default_value = "full")]
+    pub durability: DurabilityArg,
+    /// Whether directories of lower layers can be renamed, where the upper can record it.
+    #[arg(long, value_enum, value_name = "on|off", env = "OVL_REDIRECT_DIR", default_value = "on")]
+    pub redirect_dir: Switch,
+    /// Lets archives and clients set owners, setuid bits, devices and privileged attributes on the host.
+    #[arg(long, env = "OVL_PRIVILEGED_METADATA")]
+    pub privileged_metadata: bool,
+    /// How names in zips are read that are neither marked as UTF-8 nor valid as it.
+    #[arg(long, value_enum, value_name = "CODING", env = "OVL_ZIP_NAMES", default_value = "cp437")]
+    pub zip_names: ZipNames,
+    /// What a backslash in a zip's name is.
+    #[arg(long, value_enum, value_name = "MEANING", env = "OVL_ZIP_BACKSLASH", default_value = "keep")]
+    pub zip_backslash: ZipBackslash,
+    /// Refuses an archive of which something would have to be left out.
+    #[arg(long, env = "OVL_STRICT")]
+    pub strict: bool,
+}
+
+/// A form of an upper (semantics 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormArg {
+    /// The kernel's, with `trusted.overlay.*`: needs root.
+    KernelTrusted,
+    /// The kernel's, with `user.overlay.*`.
+    KernelUser,
+    /// Plain files: works everywhere, only ovl reads it.
+    Portable,
+}
+
+/// How durable an acknowledged change is (trust 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityArg {
+    /// On the disk.
+    Full,
+    /// As the kernel's overlay: the latest changes may be lost, nothing is damaged.
+    Ordered,
+    /// Nothing is waited for.
+    None,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// The coding of old names in zips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ZipNames {
+    /// The first PC's characters.
+    Cp437,
+    /// Western European Windows.
+    Windows1252,
+    /// The bytes are the name.
+    Bytes,
+}
+
+/// What a backslash in a zip's name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ZipBackslash {
+    /// A byte of the name.
+    Keep,
+    /// A separator.
+    Separator,
+}

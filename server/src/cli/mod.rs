@@ -1,0 +1,10 @@
+//! The command line: flags, configuration, opening the stack, exit codes. Shared by the programs of this crate.
+
+pub mod banner;
+pub mod config;
+pub mod exit;
+pub mod flags;
+pub mod serve;
+mod signals;
+pub mod spec;
+pub mod stack;

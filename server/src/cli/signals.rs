@@ -1,0 +1,38 @@
+//! Signals: the first asks the server to stop, the second ends it at once.
+
+use super::exit::code;
+
+/// Waits for the first signal; from then on, a second one ends the process.
+#[cfg(unix)]
+pub(super) async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals cannot be heard; only SIGKILL ends this server");
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    tokio::spawn(async move {
+        let code = tokio::select! {
+            _ = interrupt.recv() => code::INTERRUPTED,
+            _ = terminate.recv() => code::TERMINATED,
+        };
+        std::process::exit(code.into());
+    });
+}
+
+/// Waits for the first Ctrl-C; from then on, a second one ends the process.
+#[cfg(not(unix))]
+pub(super) async fn stop() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        return std::future::pending().await;
+    }
+    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(code::INTERRUPTED.into());
+        }
+    });
+}

@@ -1,0 +1,205 @@
+//! Opening the stack that the flags name: the only place that knows concrete layers.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ovl_core::{
+    Error, ErrorKind, Layer, Overlay, WritableLayer,
+    layers::{
+        host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
+        memory::Memory,
+        zip::{self, Backslash, Names},
+    },
+    overlay::{Event, Policy},
+};
+
+use super::{
+    exit::{Failure, code, of_kind},
+    flags::{DurabilityArg, FormArg, StackArgs, Switch, ZipBackslash, ZipNames},
+    spec::{LayerSpec, Medium},
+};
+
+/// An opened stack, and what a person wants to know about it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The overlay.
+    pub overlay: Arc<Overlay>,
+    /// One line a layer, topmost first.
+    pub layers: Vec<Sheet>,
+}
+
+/// A layer as a person named it.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// Whether changes go there.
+    pub upper: bool,
+    /// Where it lies; `None` in memory.
+    pub path: Option<PathBuf>,
+    /// The form of a directory upper, and why it is this one.
+    pub form: Option<(String, String)>,
+}
+
+/// What hears of every change, in order.
+pub type Observer = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// Opens the layers and stacks them.
+///
+/// # Errors
+/// No layer at all, an upper that is a zip or lies inside a lower (2), a missing lower (3), an upper that cannot
+/// be written (5), a damaged archive (6), an upper in use (8) or in another form (9).
+pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<Opened, Failure> {
+    if args.lower.is_empty() && args.upper.is_none() {
+        return Err(Failure::usage("no layers: name some with --lower PATH, and where changes go with --upper DIR"));
+    }
+    let lowers = args.lower.iter().map(|spec| lower(spec, args, nonce)).collect::<Result<Vec<_>, _>>()?;
+    let upper = args.upper.as_ref().map(|spec| upper(spec, args, nonce)).transpose()?;
+    let mut layers: Vec<Sheet> = upper.iter().map(|(_, sheet)| sheet.clone()).collect();
+    layers.extend(args.lower.iter().map(|spec| Sheet { upper: false, path: place(spec), form: None }));
+    let policy = Policy { redirect_dir: args.redirect_dir == Switch::On };
+    let overlay = Overlay::new(upper.map(|(layer, _)| layer), lowers, policy, observer)?;
+    Ok(Opened { overlay, layers })
+}
+
+fn place(spec: &LayerSpec) -> Option<PathBuf> {
+    (spec.medium != Some(Medium::Memory)).then(|| spec.path.clone())
+}
+
+/// Returns what to call a layer: never more than the last part of its path (trust T32).
+fn name(spec: &LayerSpec) -> String {
+    let last = || spec.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    spec.name
+        .clone()
+        .or_else(last)
+        .unwrap_or_else(|| if spec.path.as_os_str().is_empty() { "mem" } else { "dir" }.into())
+}
+
+fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer>, Failure> {
+    let medium = spec.medium.map_or_else(|| detect(&spec.path), Ok)?;
+    let opened: ovl_core::Result<Arc<dyn Layer>> = match medium {
+        Medium::Memory => Ok(Memory::new(&name(spec), nonce)),
+        Medium::Dir => {
+            let options = LowerOptions { name: name(spec), ..LowerOptions::default() };
+            host::lower(&spec.path, options).map(|layer| layer as Arc<dyn Layer>)
+        }
+        Medium::Zip => archive(spec, args).map(|layer| layer as Arc<dyn Layer>),
+    };
+    opened.map_err(|error| lower_failure(&spec.path, &error))
+}
+
+fn archive(spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>> {
+    let names = match args.zip_names {
+        ZipNames::Cp437 => Names::Cp437,
+        ZipNames::Windows1252 => Names::Windows1252,
+        ZipNames::Bytes => Names::Bytes,
+    };
+    let backslash = match args.zip_backslash {
+        ZipBackslash::Keep => Backslash::Keep,
+        ZipBackslash::Separator => Backslash::Separator,
+    };
+    let options = zip::Options { name: name(spec), names, backslash, strict: args.strict, ..zip::Options::default() };
+    zip::open(host::file(&spec.path)?, &options)
+}
+
+/// Tells a directory from a zip by what is there, not by the name.
+fn detect(path: &Path) -> Result<Medium, Failure> {
+    let failed = |error: Error| lower_failure(path, &error);
+    let meta = std::fs::metadata(path).map_err(|error| failed(error.into()))?;
+    if meta.is_dir() {
+        return Ok(Medium::Dir);
+    }
+    let source = host::file(path).map_err(failed)?;
+    if zip::sniff(&*source).map_err(failed)? {
+        return Ok(Medium::Zip);
+    }
+    let shown = path.display();
+    Err(Failure::new(code::CORRUPT, format!("{shown} is neither a directory nor a zip; is the download complete?")))
+}
+
+fn lower_failure(path: &Path, error: &Error) -> Failure {
+    let shown = path.display();
+    let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::NotFound => Failure::new(code::NOT_FOUND, format!("no such lower: {shown}; check --lower")),
+        ErrorKind::Corrupt => {
+            let advice = "fetch it again, or look with `ovl inspect`";
+            Failure::new(code::CORRUPT, format!("the archive {shown} is damaged{cause}; {advice}"))
+        }
+        kind => Failure::new(of_kind(kind), format!("cannot open the lower {shown}: {}{cause}", kind.reason())),
+    }
+}
+
+fn upper(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
+    match spec.medium {
+        Some(Medium::Memory) => Ok((Memory::new(&name(spec), nonce), Sheet { upper: true, path: None, form: None })),
+        Some(Medium::Zip) => Err(Failure::usage("a zip cannot take changes: --upper is a directory, or mem:")),
+        Some(Medium::Dir) | None => directory(spec, args),
+    }
+}
+
+fn directory(spec: &LayerSpec, args: &StackArgs) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
+    for lower in &args.lower {
+        refuse_overlap(&spec.path, &lower.path)?;
+    }
+    let options = UpperOptions {
+        name: name(spec),
+        work: args.work.clone(),
+        form: args.upper_form.map(form),
+        durability: match args.durability {
+            DurabilityArg::Full => Durability::Full,
+            DurabilityArg::Ordered => Durability::Ordered,
+            DurabilityArg::None => Durability::None,
+        },
+        privileged_metadata: args.privileged_metadata,
+    };
+    let layer = host::upper(&spec.path, options).map_err(|error| upper_failure(&spec.path, &error))?;
+    let form = Some((layer.form().to_string(), HostUpper::form_reason(&layer).to_owned()));
+    Ok((layer, Sheet { upper: true, path: Some(spec.path.clone()), form }))
+}
+
+fn form(arg: FormArg) -> Form {
+    match arg {
+        FormArg::KernelTrusted => Form::KernelTrusted,
+        FormArg::KernelUser => Form::KernelUser,
+        FormArg::Portable => Form::Portable,
+    }
+}
+
+/// Refuses an upper that is a lower, lies inside one or holds one: changes would show twice.
+fn refuse_overlap(upper: &Path, lower: &Path) -> Result<(), Failure> {
+    let stands = |path: &Path| if path.is_dir() { Some(path.to_owned()) } else { None };
+    let Some(lower) = stands(lower) else { return Ok(()) };
+    let parent = upper.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(nearest) = stands(upper).or_else(|| stands(parent)) else { return Ok(()) };
+    let inside = host::is_same_or_within(&nearest, &lower)?;
+    let holds = upper.is_dir() && host::is_same_or_within(&lower, upper)?;
+    if !inside && !holds {
+        return Ok(());
+    }
+    let (upper, lower) = (upper.display(), lower.display());
+    Err(Failure::usage(format!("the upper {upper} and the lower {lower} overlap; put the upper somewhere else")))
+}
+
+fn upper_failure(path: &Path, error: &Error) -> Failure {
+    let shown = path.display();
+    let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::NotFound => {
+            Failure::new(code::NOT_FOUND, format!("the parent of the upper {shown} is missing; make it first{cause}"))
+        }
+        ErrorKind::Busy => {
+            let advice = "stop the other server or unmount it, or take another --upper";
+            Failure::new(code::UPPER_BUSY, format!("the upper {shown} is in use{cause}; {advice}"))
+        }
+        ErrorKind::WrongForm => {
+            let advice = "leave out --upper-form to take the recorded one";
+            Failure::new(code::WRONG_FORM, format!("the upper {shown} was written in another form{cause}; {advice}"))
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnly => {
+            let advice = "choose a directory that this user may write";
+            Failure::new(code::PERMISSION, format!("the upper {shown} cannot be written{cause}; {advice}"))
+        }
+        kind => Failure::new(of_kind(kind), format!("cannot open the upper {shown}: {}{cause}", kind.reason())),
+    }
+}

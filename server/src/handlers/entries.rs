@@ -1,0 +1,134 @@
+//! `/v1/entries`, reading: one entry, or the page of a directory.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use ovl_core::tree::Tree;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Shared, listing, run};
+use crate::{
+    conditions::{self, Read},
+    entry::{EntryBody, View},
+    json::Json,
+    problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem, ProblemBody},
+    query::Query,
+    raw_path::RawPath,
+};
+
+/// What of an entry or a directory is told.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EntriesQuery {
+    /// Lists the directory instead of describing it.
+    pub(super) list: bool,
+    /// Lines of one page.
+    #[param(minimum = 1, maximum = 10000)]
+    pub(super) limit: Option<usize>,
+    /// Where the page before ended: its `next_cursor`.
+    pub(super) cursor: Option<String>,
+    /// Lists what lies beneath as well, depth first.
+    pub(super) recursive: bool,
+    /// How many levels down; 1 is the directory alone.
+    #[param(minimum = 1)]
+    pub(super) depth: Option<usize>,
+    /// Lists only what matches: `*.txt` by name, `src/**/*.rs` by path from the directory.
+    pub(super) glob: Option<String>,
+    /// The fields to tell, separated by commas.
+    #[param(example = "name,kind,size")]
+    pub(super) fields: Option<String>,
+    /// What else to tell, separated by commas: `whiteouts`, `shadowed`.
+    pub(super) include: Option<String>,
+    /// `blake3`: adds the digest of the content, or of everything in a directory.
+    pub(super) digest: Option<String>,
+}
+
+/// Describe an entry, or list a directory.
+#[utoipa::path(get, path = "/v1/entries/{path}", tag = "entries",
+    params(("path" = String, Path, description = "The path; '/' may be escaped"), EntriesQuery),
+    responses(
+        (status = 200, description = "The entry; with `list`, a page of the directory, or with `Accept: application/x-ndjson` a stream of lines",
+            content((EntryOrPage = "application/json"), (String = "application/x-ndjson"))),
+        (status = 304, description = "The client has it"),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn get(
+    State(state): Shared,
+    raw: RawPath,
+    Query(query): Query<EntriesQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    read(&state.merged, Tree::Merged, state.overlay.generation(), raw, query, &headers).await
+}
+
+/// One of both, as `list` says.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the API; the answers are made apart")]
+pub(crate) enum EntryOrPage {
+    Page(listing::Page),
+    Entry(Box<EntryBody>),
+}
+
+/// Answers about a place of a tree.
+pub(crate) async fn read(
+    view: &View,
+    tree: Tree,
+    generation: u64,
+    raw: RawPath,
+    query: EntriesQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    if query.list || listing::wants_lines(headers) {
+        return listing::answer(view.clone(), raw.path, query, generation, headers).await;
+    }
+    query.refuse_listing()?;
+    let digest = query.wants_digest()?;
+    let (view, fields) = (view.clone(), query.fields);
+    let (info, mut body) = run({
+        let (view, path) = (view.clone(), raw.path.clone());
+        move || view.describe(&path)
+    })
+    .await?;
+    if raw.dir && info.stat.kind != ovl_core::Kind::Dir {
+        return Err(Problem::new(&NOT_A_DIRECTORY, "the path ends in '/'").at(raw.path.as_bytes()));
+    }
+    let opaque = info.tag.to_string();
+    let mut response = match conditions::read(headers, &opaque)? {
+        Read::Unchanged => StatusCode::NOT_MODIFIED.into_response(),
+        Read::Go => {
+            if digest {
+                body.blake3 = Some(run(move || view.tree.digest(tree, &raw.path)).await?.to_string());
+            }
+            match fields {
+                Some(fields) => Json(listing::pick(&body, &fields)).into_response(),
+                None => Json(body).into_response(),
+            }
+        }
+    };
+    response.headers_mut().insert(header::ETAG, conditions::etag(&opaque));
+    Ok(response)
+}
+
+impl EntriesQuery {
+    /// Refuses what only means something for a listing.
+    fn refuse_listing(&self) -> Result<(), Problem> {
+        let listing = self.limit.is_some() || self.cursor.is_some() || self.recursive || self.depth.is_some();
+        if listing || self.glob.is_some() {
+            return Err(Problem::new(&INVALID_QUERY, "limit, cursor, recursive, depth and glob go with list=true"));
+        }
+        Ok(())
+    }
+
+    fn wants_digest(&self) -> Result<bool, Problem> {
+        match self.digest.as_deref() {
+            None => Ok(false),
+            Some("blake3") => Ok(true),
+            Some(_) => Err(Problem::new(&INVALID_QUERY, "the only digest is blake3")),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Listings: a page of JSON, or a stream of lines.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use globset::{GlobBuilder, GlobMatcher};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use ovl_core::{
+    Kind, NameBuf, Result, VPath, digest,
+    overlay::{Detail, Follow, Shown, WalkOptions},
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{entries::EntriesQuery, run};
+use crate::{
+    body::pull,
+    conditions::{self, Read},
+    entry::{EntryBody, View, readable_path},
+    problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem},
+};
+
+const LIMIT: usize = 1000;
+const LIMIT_MAX: usize = 10_000;
+/// Bytes of one piece of a stream.
+const PIECE: usize = 64 * 1024;
+const LINES: &str = "application/x-ndjson";
+const GENERATION: HeaderName = HeaderName::from_static("ovl-generation");
+
+/// A page of a listing.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Page {
+    /// The directory.
+    path: String,
+    /// The exact bytes of its path, in Base64, where they are no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+    /// Its entries, in order of their names as bytes.
+    #[schema(value_type = Vec<EntryBody>)]
+    entries: Vec<Value>,
+    /// What to send as `cursor` for the next page; missing on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// The last line of a stream: without it the stream is not whole.
+#[derive(Serialize)]
+struct Trailer {
+    trailer: bool,
+    count: u64,
+    generation: u64,
+}
+
+/// Returns whether a client wants lines rather than a page.
+pub(crate) fn wants_lines(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().any(|value| value.as_bytes().starts_with(LINES.as_bytes()))
+}
+
+/// Answers with a directory's page or lines.
+///
+/// # Errors
+/// 400 for a query that cannot be, 404, 409 for what is no directory.
+pub(crate) async fn answer(
+    view: View,
+    path: VPath,
+    query: EntriesQuery,
+    generation: u64,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let order = Order::read(&query)?;
+    let lines = run(move || Lines::open(view, path, order)).await?;
+    let lines =
+        lines.map_err(|path| Problem::new(&NOT_A_DIRECTORY, format!("{path} cannot be listed")).at(path.as_bytes()))?;
+    let mut response = if wants_lines(headers) { stream(lines, generation) } else { page(lines, headers).await? };
+    response.headers_mut().insert(GENERATION, generation.into());
+    Ok(response)
+}
+
+async fn page(lines: Lines, headers: &HeaderMap) -> Result<Response, Problem> {
+    let (bytes, digest) = run(move || {
+        let page = lines.page()?;
+        let bytes = serde_json::to_vec(&page).expect("a page is plain JSON");
+        let digest = digest::content(&bytes)?.to_string();
+        Ok((bytes, digest))
+    })
+    .await?;
+    let opaque = &digest[..32];
+    let mut response = match conditions::read(headers, opaque)? {
+        Read::Unchanged => StatusCode::NOT_MODIFIED.into_response(),
+        Read::Go => Response::new(Body::from(bytes)),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ETAG, conditions::etag(opaque));
+    Ok(response)
+}
+
+fn stream(lines: Lines, generation: u64) -> Response {
+    let stream = Stream { lines, count: 0, generation, ended: false };
+    let mut response = Response::new(pull::body(stream, None));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(LINES));
+    response
+}
+
+/// What to list, and how.
+struct Order {
+    limit: usize,
+    /// The path from the directory after which to go on.
+    after: Option<VPath>,
+    depth: usize,
+    glob: Option<GlobMatcher>,
+    /// Whether the glob looks at paths rather than names.
+    by_path: bool,
+    fields: Option<String>,
+    detail: Detail,
+    shadowed: bool,
+}
+
+impl Order {
+    fn read(query: &EntriesQuery) -> Result<Self, Problem> {
+        let bad = |detail: &str| Problem::new(&INVALID_QUERY, detail);
+        let limit = query.limit.unwrap_or(LIMIT);
+        if limit == 0 || limit > LIMIT_MAX {
+            return Err(bad("limit is from 1 to 10000"));
+        }
+        if query.depth == Some(0) || query.digest.is_some() {
+            return Err(bad("depth is at least 1, and digest is for one entry"));
+        }
+        let mut detail = Detail { stats: needs_stats(query.fields.as_deref()), whiteouts: false };
+        let mut shadowed = false;
+        for word in query.include.iter().flat_map(|include| include.split(',')) {
+            match word {
+                "whiteouts" => detail.whiteouts = true,
+                "shadowed" => shadowed = true,
+                _ => return Err(bad("include takes whiteouts and shadowed")),
+            }
+        }
+        let depth = query.depth.unwrap_or(if query.recursive { usize::MAX } else { 1 });
+        let after = query.cursor.as_deref().map(|cursor| read_cursor(cursor).ok_or_else(|| bad("no such cursor")));
+        let glob = query.glob.as_deref().map(|glob| {
+            let built = GlobBuilder::new(glob).literal_separator(true).build();
+            built.map(|glob| glob.compile_matcher()).map_err(|error| bad(&error.to_string()))
+        });
+        let by_path = query.glob.as_ref().is_some_and(|glob| glob.contains('/'));
+        let (after, glob, fields) = (after.transpose()?, glob.transpose()?, query.fields.clone());
+        Ok(Self { limit, after, depth, glob, by_path, fields, detail, shadowed })
+    }
+}
+
+fn needs_stats(fields: Option<&str>) -> bool {
+    const WITHOUT: &[&str] = &["path", "path_b64", "name", "name_b64", "kind", "layer", "shadowed"];
+    fields.is_none_or(|fields| fields.split(',').any(|field| !WITHOUT.contains(&field)))
+}
+
+fn read_cursor(cursor: &str) -> Option<VPath> {
+    VPath::parse(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+}
+
+/// The lines of a directory.
+struct Lines {
+    view: View,
+    /// As the client named it.
+    path: VPath,
+    order: Order,
+    source: Box<dyn Iterator<Item = Result<(VPath, Shown)>> + Send>,
+}
+
+impl Lines {
+    /// Opens a directory; what is none is returned as the error. The last symbolic link is not followed.
+    fn open(view: View, path: VPath, order: Order) -> Result<Result<Self, VPath>> {
+        if view.tree.entry(&path, Follow::No)?.stat.kind != Kind::Dir {
+            return Ok(Err(path));
+        }
+        let source: Box<dyn Iterator<Item = _> + Send> = match order.depth {
+            1 => Box::new(Flat::new(&view, &path, &order)),
+            depth => {
+                let above = view.tree.entry(&path, Follow::No)?.path.names().count();
+                let walk = view.tree.walk(&path, WalkOptions { depth, detail: order.detail })?;
+                let lines = walk.map(move |line| line.map(|(path, shown)| (beneath(&path, above), shown)));
+                let after = order.after.clone();
+                Box::new(
+                    lines.skip_while(move |line| line.as_ref().is_ok_and(|(path, _)| !is_past(path, after.as_ref()))),
+                )
+            }
+        };
+        Ok(Ok(Self { view, path, order, source }))
+    }
+
+    fn page(mut self) -> Result<Page> {
+        let (mut entries, mut last, mut more) = (Vec::new(), None, false);
+        while let Some(line) = self.next() {
+            if entries.len() == self.order.limit {
+                more = true;
+                break;
+            }
+            let (relative, body) = line?;
+            entries.push(self.told(&body));
+            last = Some(relative);
+        }
+        let next_cursor = last.filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.as_bytes()));
+        let (path, path_b64) = readable_path(&self.path);
+        Ok(Page { path, path_b64, entries, next_cursor })
+    }
+
+    /// Returns the next line that is wanted, with its path from the directory.
+    fn next(&mut self) -> Option<Result<(VPath, EntryBody)>> {
+        loop {
+            let (relative, shown) = match self.source.next()? {
+                Ok(line) => line,
+                Err(error) => return Some(Err(error)),
+            };
+            if self.order.matches(&relative) {
+                let mut path = self.path.clone();
+                relative.names().for_each(|name| path.push(name));
+                return Some(Ok((relative, self.view.line(&path, &shown, self.order.shadowed))));
+            }
+        }
+    }
+
+    fn told(&self, body: &EntryBody) -> Value {
+        match &self.order.fields {
+            Some(fields) => pick(body, fields),
+            None => serde_json::to_value(body).expect("an entry is plain JSON"),
+        }
+    }
+}
+
+/// Returns a path without its first `above` names.
+fn beneath(path: &VPath, above: usize) -> VPath {
+    let mut relative = VPath::root();
+    path.names().skip(above).for_each(|name| relative.push(name));
+    relative
+}
+
+/// Returns whether a walk meets `path` after the cursor.
+fn is_past(path: &VPath, cursor: Option<&VPath>) -> bool {
+    let bytes = |path: &VPath| path.names().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
+    cursor.is_none_or(|cursor| bytes(path) > bytes(cursor))
+}
+
+impl Order {
+    fn matches(&self, relative: &VPath) -> bool {
+        let Some(glob) = &self.glob else { return true };
+        let name = relative.names().next_back().map(|name| name.as_bytes()).unwrap_or_default();
+        let text = if self.by_path { relative.as_bytes() } else { name };
+        glob.is_match(&*String::from_utf8_lossy(text))
+    }
+}
+
+/// Returns the wanted fields of an entry.
+pub(crate) fn pick(body: &EntryBody, fields: &str) -> Value {
+    let mut value = serde_json::to_value(body).expect("an entry is plain JSON");
+    if let Value::Object(map) = &mut value {
+        map.retain(|key, _| fields.split(',').any(|field| field == key));
+    }
+    value
+}
+
+/// One directory, page by page.
+struct Flat {
+    view: View,
+    path: VPath,
+    detail: Detail,
+    after: Option<NameBuf>,
+    page: std::vec::IntoIter<Shown>,
+    ended: bool,
+}
+
+impl Flat {
+    fn new(view: &View, path: &VPath, order: &Order) -> Self {
+        let after = order.after.as_ref().and_then(|after| after.names().next()).map(|name| name.to_owned());
+        let (page, ended) = (Vec::new().into_iter(), false);
+        Self { view: view.clone(), path: path.clone(), detail: order.detail, after, page, ended }
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        let after = self.after.as_ref().map(NameBuf::as_name);
+        let page = self.view.tree.list(&self.path, after, LIMIT_MAX, self.detail)?;
+        self.ended = page.len() < LIMIT_MAX;
+        self.after = page.last().map(|shown| shown.name.clone());
+        self.page = page.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Flat {
+    type Item = Result<(VPath, Shown)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.len() == 0
+            && !self.ended
+            && let Err(error) = self.turn()
+        {
+            self.ended = true;
+            return Some(Err(error));
+        }
+        let shown = self.page.next()?;
+        Some(Ok((VPath::root().join(shown.name.as_name()), shown)))
+    }
+}
+
+/// Lines on their way, and the trailer.
+struct Stream {
+    lines: Lines,
+    count: u64,
+    generation: u64,
+    ended: bool,
+}
+
+impl pull::Source for Stream {
+    fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut piece = Vec::with_capacity(PIECE + 1024);
+        while piece.len() < PIECE {
+            let Some(line) = self.lines.next() else {
+                self.ended = true;
+                let (count, generation) = (self.count, self.generation);
+                push_line(&mut piece, &Trailer { trailer: true, count, generation });
+                break;
+            };
+            let (_, body) = line?;
+            self.count += 1;
+            match &self.lines.order.fields {
+                Some(fields) => push_line(&mut piece, &pick(&body, fields)),
+                None => push_line(&mut piece, &body),
+            }
+        }
+        Ok(Some(piece.into()))
+    }
+}
+
+/// Adds a line of JSON.
+pub(crate) fn push_line(piece: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(&mut *piece, value).expect("lines are plain JSON");
+    piece.push(b'\n');
+}

@@ -1,0 +1,64 @@
+//! JSON bodies, in and out.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    accept::TooSlow,
+    problem::{INVALID_BODY, Problem, TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA},
+};
+
+/// The most bytes of a JSON body (trust T26).
+pub(crate) const MAX: usize = 1 << 20;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let bytes = serde_json::to_vec(&self.0).expect("answers hold nothing that JSON cannot");
+        let mut response = Response::new(Body::from(bytes));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// Reads a JSON body: 415 for another type, 413 beyond 1 MiB, 400 for what does not fit.
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(&UNSUPPORTED_MEDIA, "the body must be JSON: Content-Type: application/json"));
+        }
+        let body = Limited::new(request.into_body(), MAX).collect().await.map_err(|error| unreadable(&*error))?;
+        let value = serde_json::from_slice(&body.to_bytes());
+        value.map(Self).map_err(|error| Problem::new(&INVALID_BODY, error.to_string()))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = essence.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "application/merge-patch+json"
+}
+
+/// Tells why a body could not be read: too long, too slow, or broken off.
+pub(crate) fn unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.clone().any(|cause| cause.is::<LengthLimitError>()) {
+        return Problem::new(&TOO_LARGE, "the body is larger than allowed");
+    }
+    if causes.any(|cause| cause.is::<TooSlow>()) {
+        return Problem::new(&TIMEOUT, "the body came too slowly")
+            .with(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Problem::new(&INVALID_BODY, "the body broke off")
+}

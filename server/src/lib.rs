@@ -1,0 +1,36 @@
+//! The REST server of ovl: it translates between HTTP and the overlay, and decides nothing.
+//!
+//! ```text
+//! cli/                 flags, configuration, opening the stack, exit codes, the start
+//! accept/              connections: timeouts, limits, graceful stop
+//! app                  one request: guard, router, panics, what every answer carries
+//! guard  cors          who may ask
+//! router               the table of routes
+//! handlers/            parse, one call of the engine, translate
+//! body/                bytes on their way: content, ranges, uploads, listings
+//! raw_path  etag  when  from the head of a request to values of the engine
+//! problem/             every error, from one table
+//! events  counters     what happened
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod accept;
+pub mod app;
+mod body;
+pub mod cli;
+mod conditions;
+mod cors;
+mod counters;
+mod entry;
+pub mod events;
+pub mod guard;
+mod handlers;
+mod json;
+pub mod problem;
+mod query;
+pub mod raw_path;
+mod router;
+pub mod settings;
+pub mod state;
+mod time;

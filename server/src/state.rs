@@ -1,0 +1,68 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use ovl_core::{Layer, Overlay, overlay::Policy};
+
+use crate::{
+    cli::stack::{Opened, Sheet},
+    counters::Counters,
+    entry::View,
+    events::Events,
+    settings::Settings,
+};
+
+/// The overlay and what belongs to it.
+pub struct State {
+    /// The merged tree.
+    pub(crate) overlay: Arc<Overlay>,
+    /// The merged tree, with the names of its layers.
+    pub(crate) merged: View,
+    /// The layers one by one, topmost first.
+    pub(crate) layers: Vec<Single>,
+    pub(crate) settings: Settings,
+    pub(crate) events: Arc<Events>,
+    pub(crate) counters: Counters,
+}
+
+/// One layer, and its tree alone: whiteouts show in it.
+pub(crate) struct Single {
+    /// Its name in addresses: `upper`, `lower-1`, `lower-2` from the top.
+    pub(crate) id: String,
+    pub(crate) view: View,
+    pub(crate) upper: bool,
+    pub(crate) form: Option<String>,
+}
+
+impl State {
+    /// Returns the shared state of a server for an opened stack.
+    pub fn new(opened: &Opened, settings: Settings, events: Arc<Events>) -> Arc<Self> {
+        let overlay = opened.overlay.clone();
+        let above = usize::from(overlay.has_upper());
+        let sheets = opened.layers.iter().zip(overlay.layers()).enumerate();
+        let layers = sheets.map(|(index, (sheet, layer))| Single::new(index + 1 - above, sheet, layer));
+        let layers: Vec<_> = layers.collect();
+        let ids = layers.iter().map(|layer| layer.id.clone()).collect();
+        let merged = View { tree: overlay.clone(), ids };
+        Arc::new(Self { overlay, merged, layers, settings, events, counters: Counters::default() })
+    }
+
+    /// Returns the validator of the whole overlay: this start and its number of changes.
+    pub(crate) fn generation_tag(&self) -> String {
+        self.events.cursor(self.overlay.generation())
+    }
+}
+
+impl Single {
+    fn new(number: usize, sheet: &Sheet, layer: &Arc<dyn Layer>) -> Self {
+        let tree = Overlay::new(None, vec![layer.clone()], Policy::default(), None);
+        let tree = tree.expect("one lower is a valid stack");
+        let id = if sheet.upper { "upper".to_owned() } else { format!("lower-{number}") };
+        Self {
+            view: View { tree, ids: [id.clone()].into() },
+            id,
+            upper: sheet.upper,
+            form: sheet.form.as_ref().map(|(form, _)| form.clone()),
+        }
+    }
+}

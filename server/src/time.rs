@@ -1,0 +1,56 @@
+//! Points in time as text: RFC 3339 with nanoseconds in JSON, the HTTP form in headers, and the clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
+use ovl_core::Time;
+
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
+
+/// Writes a time as RFC 3339 with nanoseconds; `None` outside the years -9999 to 9999.
+pub(crate) fn format(time: Time) -> Option<String> {
+    let stamp = Timestamp::new(time.secs, i32::try_from(time.nanos).ok()?).ok()?;
+    Some(PRINTER.timestamp_to_string(&stamp))
+}
+
+/// Reads RFC 3339, with or without a fraction.
+pub(crate) fn parse(text: &str) -> Option<Time> {
+    let stamp: Timestamp = text.parse().ok()?;
+    let total = stamp.as_nanosecond();
+    let secs = i64::try_from(total.div_euclid(1_000_000_000)).ok()?;
+    let nanos = u32::try_from(total.rem_euclid(1_000_000_000)).ok()?;
+    Some(Time { secs, nanos })
+}
+
+/// Writes a time as `Last-Modified` has it; `None` where that cannot: before 1970 and after 9999.
+pub(crate) fn http_date(time: Time) -> Option<String> {
+    let secs = u64::try_from(time.secs).ok().filter(|secs| *secs < 253_402_300_800)?;
+    Some(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs)))
+}
+
+/// Returns the time of this moment.
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { secs: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: since.subsec_nanos() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_survives_its_way_through_text() {
+        let cases = [(0, 0, "1970-01-01T00:00:00.000000000Z"), (-1, 999_999_999, "1969-12-31T23:59:59.999999999Z")];
+        for (secs, nanos, text) in cases {
+            let time = Time { secs, nanos };
+            assert_eq!(format(time).as_deref(), Some(text));
+            assert_eq!(parse(text), Some(time));
+        }
+    }
+
+    #[test]
+    fn a_time_that_text_cannot_hold_is_left_out() {
+        assert_eq!(format(Time { secs: i64::MAX, nanos: 0 }), None);
+        assert_eq!(http_date(Time { secs: -1, nanos: 0 }), None);
+    }
+}

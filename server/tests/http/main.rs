@@ -1,0 +1,5 @@
+//! The API as its clients see it, through the router and without a socket.
+
+mod entries;
+mod files;
+mod support;
