@@ -5,28 +5,40 @@ use crate::{
     overlay::{At, Ctx, Follow, Overlay, PutOptions, Removal, RenameHow, XattrHow},
 };
 
+/// What makes the choices of a history: chance, or the bytes of a fuzzer.
+pub trait Choose {
+    /// Returns a number below `n`.
+    fn below(&mut self, n: usize) -> usize;
+
+    /// Returns one of several.
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+}
+
 /// A small generator of numbers (SplitMix64), enough to choose by.
 #[derive(Clone, Debug)]
 pub struct Rng(pub u64);
 
-impl Rng {
-    /// Returns the next number.
-    pub fn next_u64(&mut self) -> u64 {
+impl Choose for Rng {
+    fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        ((z ^ (z >> 31)) % n as u64) as usize
     }
+}
 
-    /// Returns a number below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next_u64() % n as u64) as usize
-    }
+/// The bytes of a fuzzer, one a choice; behind their end every choice is the first.
+#[derive(Clone, Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
 
-    /// Returns one of several.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+impl Choose for Bytes<'_> {
+    fn below(&mut self, n: usize) -> usize {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first as usize % n
     }
 }
 
@@ -65,14 +77,14 @@ pub const XATTR: &[u8] = b"user.h";
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// Returns a path of one to three of four names.
-pub fn path(rng: &mut Rng) -> VPath {
+pub fn path(rng: &mut impl Choose) -> VPath {
     let depth = 1 + rng.below(3);
-    let names: Vec<&str> = (0..depth).map(|_| *rng.pick(&NAMES)).collect();
+    let names: Vec<&str> = (0..depth).map(|_| rng.pick(&NAMES)).collect();
     VPath::parse(names.join("/").as_bytes()).expect("these names are valid")
 }
 
 /// Returns the next operation.
-pub fn op(rng: &mut Rng) -> Op {
+pub fn op(rng: &mut impl Choose) -> Op {
     let at = path(rng);
     let bytes = format!("{:x}", rng.below(4096)).into_bytes();
     match rng.below(18) {
@@ -85,15 +97,15 @@ pub fn op(rng: &mut Rng) -> Op {
         9 | 10 => Op::Unlink(at),
         11 | 12 => Op::Rmdir(at),
         13 | 14 => Op::Rename(at, path(rng), RenameHow::Replace),
-        15 => Op::Rename(at, path(rng), *rng.pick(&[RenameHow::NoReplace, RenameHow::Exchange])),
-        16 => Op::Chmod(at, *rng.pick(&[0o600, 0o755, 0o4711])),
+        15 => Op::Rename(at, path(rng), rng.pick(&[RenameHow::NoReplace, RenameHow::Exchange])),
+        16 => Op::Chmod(at, rng.pick(&[0o600, 0o755, 0o4711])),
         _ if rng.below(2) == 0 => Op::SetXattr(at, bytes),
         _ => Op::RemoveXattr(at),
     }
 }
 
 /// Draws a random layer: a lower may hold whiteouts and opaque directories, as any layer of a stack may.
-pub fn layer(rng: &mut Rng, marks: bool) -> String {
+pub fn layer(rng: &mut impl Choose, marks: bool) -> String {
     let mut words: std::collections::BTreeMap<VPath, String> = Default::default();
     for _ in 0..rng.below(9) {
         let at = path(rng);

@@ -9,5 +9,6 @@ pub mod failing;
 pub mod history;
 pub mod source;
 pub mod suite;
+pub mod twin;
 pub mod upper_suite;
 pub mod zip_builder;

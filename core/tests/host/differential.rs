@@ -22,7 +22,7 @@ use ovl_core::{
     overlay::{Follow, Policy, RenameHow, WalkOptions},
     testing::{
         drawing::{content, parse},
-        history::{self, Op, Rng, XATTR},
+        history::{self, Choose, Op, Rng, XATTR},
     },
 };
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, makedev, mknodat};
