@@ -1,7 +1,7 @@
 //! Opens a zip and lists its root, beside the `zip` crate: `cargo bench -p ovl-core --bench open_zip -- FILE [ROUNDS]`.
 //!
-//! Each measurement is a process of its own, the two in turn; medians of wall and CPU time and of the largest
-//! resident size are printed. The page cache is warm after the first round, which is not counted.
+//! Each measurement is a process of its own, all in turn; medians of wall and CPU time and of the resident size, at
+//! its largest and with the index ready, are printed. The page cache is warm after the first round, which is not counted.
 #![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a benchmark has files, a clock and a voice")]
 
 use std::{any::Any, env, fs, fs::File, ops::Range, os::unix::fs::FileExt, process::Command, sync::Arc, time::Instant};
@@ -85,12 +85,12 @@ fn open_zip(file: &str) -> (Box<dyn Any>, usize) {
     (Box::new(archive), listed)
 }
 
-/// Runs one measurement and prints wall and CPU seconds, largest resident KiB and what was listed.
+/// Runs one measurement and prints wall and CPU seconds, resident KiB (largest, now) and what was listed.
 fn one(run: impl FnOnce() -> (Box<dyn Any>, usize)) {
     let start = Instant::now();
     let (kept, listed) = run();
     let wall = start.elapsed().as_secs_f64();
-    println!("{wall} {} {} {listed}", cpu_seconds(), resident_kib());
+    println!("{wall} {} {} {} {listed}", cpu_seconds(), kib("VmHWM"), kib("VmRSS"));
     drop(kept);
 }
 
@@ -99,9 +99,9 @@ fn cpu_seconds() -> f64 {
     stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).map_or(0.0, |ns| ns / 1e9)
 }
 
-fn resident_kib() -> u64 {
+fn kib(field: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("a Linux host");
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("a field of the kernel's");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
@@ -122,8 +122,11 @@ fn compare(file: &str, rounds: usize) {
             column.sort_by(f64::total_cmp);
             column[column.len() / 2]
         };
-        let (wall, cpu, mib) = (median(0), median(1), median(2) / 1024.0);
-        println!("{mode:9} wall {wall:.4} s  cpu {cpu:.4} s  peak {mib:.1} MiB  listed {}", median(3));
+        let (wall, cpu, peak, ready) = (median(0), median(1), median(2) / 1024.0, median(3) / 1024.0);
+        let listed = median(4);
+        println!(
+            "{mode:9} wall {wall:.4} s  cpu {cpu:.4} s  peak {peak:.1} MiB  ready {ready:.1} MiB  listed {listed}"
+        );
     }
 }
 

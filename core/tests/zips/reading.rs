@@ -174,6 +174,18 @@ fn an_archive_that_changes_underneath_gives_neither_old_nor_mixed_content() {
 }
 
 #[test]
+fn an_archive_within_an_archive_is_a_file_and_can_be_a_source() {
+    let inner = archive([Member::deflated("d/a", noise(50_000)), Member::stored("b", "2")]);
+    let outer = open(archive([Member::deflated("in.zip", &inner), Member::stored("again.zip", &inner)]));
+    let outer = outer.expect("an archive is content like other");
+    for path in ["in.zip", "again.zip"] {
+        let nested = zip::open(blob(&outer, path), &Options::default()).expect("sound");
+        assert_eq!(content(&nested, "d/a").expect("read works"), noise(50_000));
+        assert_eq!(content(&nested, "b").expect("read works"), b"2");
+    }
+}
+
+#[test]
 fn the_fingerprint_tells_states_and_readings_apart() {
     let source = Source::new(archive([Member::stored("a", "1")]));
     let print =

@@ -6,7 +6,7 @@ use super::{
     Options, attrs,
     build::{Builder, Entry},
     end::{Directory, corrupt},
-    extra,
+    extra::{self, Extra},
     index::{Index, Record},
     local,
     names::{Backslash, decode},
@@ -105,37 +105,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Puts an entry into the tree and returns its number there, or reports why it is left out.
-    fn place(&mut self, record: &ZipFileHeaderRecord<'_>) -> Result<Option<u32>> {
-        let raw = record.file_path();
+    fn place(&mut self, header: &ZipFileHeaderRecord<'_>) -> Result<Option<u32>> {
+        let raw = header.file_path();
         let raw = raw.as_bytes();
-        let extra = extra::read(record.extra_fields());
-        let marked = record.flags().is_utf8();
+        let extra = extra::read(header.extra_fields());
+        let marked = header.flags().is_utf8();
         let path = decode(raw, marked, extra.unicode, self.options.names, &mut self.decoded);
         let path = separate(path, self.options.backslash, &mut self.separated);
-        let size = record.uncompressed_size_hint();
-        let host = record.version_made_by().creator_system().as_u8();
-        let mode = attrs::mode(host, record.external_attributes(), path.ends_with(b"/"), size);
+        let record = record(header, &extra, path.ends_with(b"/"));
         let device = extra.device.unwrap_or_default();
-        if let Some(reason) = unfit(attrs::kind(mode), size, device, self.options.whiteouts) {
+        if let Some(reason) = unfit(&record, device, self.options.whiteouts) {
             self.builder.report.leave_out(raw, reason);
             return Ok(None);
         }
-        let dos = record.last_modified_dos();
-        let mtime = extra.mtime.unwrap_or_else(|| times::from_dos(dos.packed_date(), dos.packed_time()));
-        let (uid, gid) = extra.owner.unwrap_or_default();
-        let record = Record {
-            size: if holds_bytes(mode) { size } else { 0 },
-            packed: record.compressed_size_hint(),
-            local: record.local_header_offset(),
-            mtime,
-            uid,
-            gid,
-            crc: record.crc32(),
-            mode,
-            method: record.compression_method().as_u16(),
-            flags: record.flags().bits(),
-            ..Record::default()
-        };
         let has_backslash = path.contains(&b'\\');
         let id = self.builder.add(Entry { path, raw, record, atime: extra.atime, device })?;
         if has_backslash && id.is_some() {
@@ -146,9 +128,10 @@ impl<'a> Walk<'a> {
 
     /// Checks what only the whole directory shows, and returns the tree with its rooms.
     fn settle(mut self, source: &dyn Blob, archive: &ZipArchive<View<'_>>, found: &Directory) -> Result<Builder> {
-        match self.order.finish(self.limit) {
-            Some(last) => last.into_iter().for_each(|(id, room)| self.builder.set_room(id, room)),
-            None => self.builder.set_rooms(&sorted_spans(archive, self.limit)?, self.limit),
+        if !self.order.is_ascending() {
+            self.builder.set_rooms(&sorted_spans(archive, self.limit)?, self.limit);
+        } else if let Some((id, room)) = self.order.last(self.limit) {
+            self.builder.set_room(id, room);
         }
         if !found.others.is_empty() {
             lie_in_members(source, &sorted_spans(archive, self.limit)?, found)?;
@@ -194,18 +177,40 @@ fn separate<'a>(path: &'a [u8], backslash: Backslash, scratch: &'a mut Vec<u8>) 
     scratch
 }
 
-/// Returns why an entry of this kind cannot be shown, or `None` if it can (trust T4, T8).
-fn unfit(kind: Kind, size: u64, device: Device, whiteouts: bool) -> Option<&'static str> {
-    match kind {
-        Kind::Symlink if size == 0 => Some("it is a symbolic link without a target"),
-        Kind::Symlink if size > PATH_MAX as u64 => Some("its target is longer than 4,096 bytes"),
-        Kind::Char if device == Device::default() && !whiteouts => {
-            Some("a character device 0/0 would hide what lies below")
-        }
-        _ => None,
+/// Returns all that a central record says of its entry, but place and name.
+fn record(header: &ZipFileHeaderRecord<'_>, extra: &Extra<'_>, slash: bool) -> Record {
+    let size = header.uncompressed_size_hint();
+    let host = header.version_made_by().creator_system().as_u8();
+    let mode = attrs::mode(host, header.external_attributes(), slash, size);
+    let dos = header.last_modified_dos();
+    let (uid, gid) = extra.owner.unwrap_or_default();
+    Record {
+        size: if holds_bytes(mode) { size } else { 0 },
+        packed: header.compressed_size_hint(),
+        local: header.local_header_offset(),
+        mtime: extra.mtime.unwrap_or_else(|| times::from_dos(dos.packed_date(), dos.packed_time())),
+        uid,
+        gid,
+        crc: header.crc32(),
+        mode,
+        method: header.compression_method().as_u16(),
+        flags: header.flags().bits(),
+        ..Record::default()
     }
 }
 
 fn holds_bytes(mode: u16) -> bool {
     matches!(attrs::kind(mode), Kind::File | Kind::Symlink)
+}
+
+/// Returns why an entry cannot be shown as the kind it is, or `None` if it can (trust T4, T8).
+fn unfit(record: &Record, device: Device, whiteouts: bool) -> Option<&'static str> {
+    match attrs::kind(record.mode) {
+        Kind::Symlink if record.size == 0 => Some("it is a symbolic link without a target"),
+        Kind::Symlink if record.size > PATH_MAX as u64 => Some("its target is longer than 4,096 bytes"),
+        Kind::Char if device == Device::default() && !whiteouts => {
+            Some("a character device 0/0 would hide what lies below")
+        }
+        _ => None,
+    }
 }

@@ -49,10 +49,14 @@ impl Order {
         }
     }
 
-    /// Returns the last member with its room before `end`, or `None` when members did not ascend.
-    pub(super) fn finish(self, end: u64) -> Option<Option<(u32, u64)>> {
-        let last = self.last.and_then(|(span, id)| Some((id?, end - span.end)));
-        self.ascending.then_some(last)
+    /// Returns whether every member began where the one before had ended, or later.
+    pub(super) fn is_ascending(&self) -> bool {
+        self.ascending
+    }
+
+    /// Returns the last member, with its room before `end`.
+    pub(super) fn last(&self, end: u64) -> Option<(u32, u64)> {
+        self.last.and_then(|(span, id)| Some((id?, end - span.end)))
     }
 }
 
