@@ -3,7 +3,9 @@
 //! The map of the house, arrows pointing down:
 //!
 //! ```text
-//! diff  export  digest             read the stack, write nothing of it
+//! import                           reads an archive, writes the upper through the overlay
+//! diff  digest  export             read the stack, write nothing of it
+//! tree  descent                    one walk over the merged view, one over a layer
 //! overlay/{mod,resolve,list,why,write,copy_up}
 //!                                  the overlay: knows `layer`, never a concrete layer
 //! layers/{memory,zip,host}         each knows `layer`, none knows another
@@ -22,6 +24,7 @@ pub mod diff;
 pub mod digest;
 mod error;
 pub mod export;
+pub mod import;
 mod layer;
 pub mod layers;
 pub mod overlay;

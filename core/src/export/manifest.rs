@@ -130,6 +130,14 @@ pub(super) fn stored_name(path: &VPath) -> Result<VPath> {
     rename_first(path, |first| is_reserved(first).then(|| [first, b"~"].concat()))
 }
 
+/// Returns the path of a stored object, the reverse of [`stored_name`]; `None` for the manifest's folder.
+pub(crate) fn unstored_name(path: &VPath) -> Result<Option<VPath>> {
+    if path.names().next().is_some_and(|first| first.as_bytes() == RESERVED) {
+        return Ok(None);
+    }
+    rename_first(path, |first| is_reserved(first).then(|| first[..first.len() - 1].to_vec())).map(Some)
+}
+
 fn is_reserved(name: &[u8]) -> bool {
     name.strip_prefix(RESERVED).is_some_and(|rest| rest.iter().all(|b| *b == b'~'))
 }

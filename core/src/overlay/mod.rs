@@ -10,6 +10,7 @@ mod copy;
 mod copy_up;
 mod ctx;
 mod discard;
+mod graft;
 mod list;
 mod redirect;
 mod remove;
@@ -32,6 +33,8 @@ use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, VPath, WritableLa
 
 pub use content::{At, PutOptions, Upload};
 pub use ctx::{Ctx, Deed, Done, Event, Info, Tag, When};
+pub use graft::OnConflict;
+pub(crate) use graft::{Graft, Item};
 pub use list::{Detail, Shown};
 pub use remove::Removal;
 pub use rename::RenameHow;

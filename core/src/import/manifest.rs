@@ -1,0 +1,124 @@
+//! Reading the manifest of an upper's zip.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::corrupt;
+use crate::{
+    Attrs, Device, Kind, Marks, Opaque, Result, Time, VPath, Xattr,
+    export::manifest::{Line, Word, unstored_name},
+};
+
+/// The most bytes of a manifest that are read: a few hundred an object, for millions of objects.
+const LARGEST: u64 = 1 << 30;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    format: String,
+    version: u32,
+    objects: Vec<Line>,
+}
+
+/// What a manifest says, by path; a line is taken out when its object has been met.
+#[derive(Debug)]
+pub(super) struct Manifest(BTreeMap<VPath, Line>);
+
+impl Manifest {
+    /// Reads the text. Refuses another format or version, and a path that comes twice (`Corrupt`).
+    pub(super) fn read(blob: &dyn crate::Blob) -> Result<Self> {
+        let mut bytes = Vec::new();
+        if blob.size()? > LARGEST {
+            return Err(corrupt("the manifest is too long"));
+        }
+        let mut piece = vec![0; 128 * 1024];
+        loop {
+            match blob.read_at(&mut piece, bytes.len() as u64)? {
+                0 => break,
+                got => bytes.extend_from_slice(&piece[..got]),
+            }
+        }
+        let text: Text =
+            serde_json::from_slice(&bytes).map_err(|e| corrupt(format!("the manifest is damaged: {e}")))?;
+        if (text.format.as_str(), text.version) != ("ovl-upper", 1) {
+            return Err(corrupt(format!("the manifest is of format {} {}", text.format, text.version)));
+        }
+        Self::index(text.objects)
+    }
+
+    fn index(lines: Vec<Line>) -> Result<Self> {
+        let mut by_path = BTreeMap::new();
+        for line in lines {
+            let path = VPath::parse(&unescape(&line.path)?)?;
+            if by_path.insert(path.clone(), line).is_some() {
+                return Err(corrupt("the manifest tells of it twice").at(&path));
+            }
+        }
+        Ok(Self(by_path))
+    }
+
+    /// Returns the path of a stored object and what the manifest says of it; `None` for the manifest itself.
+    ///
+    /// Refuses an object of which the manifest says nothing, or that it is of another kind (`Corrupt`).
+    pub(super) fn take(&mut self, stored: &VPath, kind: Kind) -> Result<Option<(VPath, Line)>> {
+        let Some(path) = unstored_name(stored)? else { return Ok(None) };
+        let line = self.0.remove(&path).ok_or_else(|| corrupt("the manifest does not tell of it").at(&path))?;
+        if line.kind != Word::from(kind) {
+            return Err(corrupt("the manifest tells of another kind").at(&path));
+        }
+        Ok(Some((path, line)))
+    }
+
+    /// Refuses a manifest that tells of objects which are not there (`Corrupt`).
+    pub(super) fn must_be_spent(&self) -> Result<()> {
+        match self.0.keys().next() {
+            Some(path) => Err(corrupt("the manifest tells of it, but it is not there").at(path)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the attributes; the time of access is that of the content.
+pub(super) fn attrs(line: &Line) -> Attrs {
+    let mtime = Time { secs: line.mtime.0, nanos: line.mtime.1.min(999_999_999) };
+    Attrs { mode: line.mode & 0o7777, uid: line.uid, gid: line.gid, atime: mtime, mtime }
+}
+
+pub(super) fn rdev(line: &Line) -> Device {
+    let (major, minor) = line.device.unwrap_or_default();
+    Device { major, minor }
+}
+
+pub(super) fn marks(line: &Line) -> Result<Marks> {
+    let opaque = match line.opaque {
+        Some('y') => Opaque::Yes,
+        Some('x') => Opaque::Xwhiteouts,
+        _ => Opaque::No,
+    };
+    let redirect = line.redirect.as_deref().map(unescape).transpose()?.map(Into::into);
+    Ok(Marks { opaque, redirect, metacopy: false })
+}
+
+pub(super) fn xattrs(line: &Line) -> Result<Vec<Xattr>> {
+    let xattr =
+        |(name, value): &(String, String)| Ok(Xattr { name: unescape(name)?.into(), value: unescape(value)?.into() });
+    line.xattrs.iter().map(xattr).collect()
+}
+
+pub(super) fn link(line: &Line) -> Result<Option<VPath>> {
+    line.link.as_deref().map(|link| VPath::parse(&unescape(link)?)).transpose()
+}
+
+/// Reads escaped text back as bytes. Refuses a percent sign without two hexadecimal digits (`Corrupt`).
+fn unescape(text: &str) -> Result<Vec<u8>> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.ok_or_else(|| corrupt(format!("{text:?} in the manifest is not escaped well")))?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,252 @@
+//! Grafting: objects as an upper holds them, whiteouts and marks included, staged whole and then given their names.
+//!
+//! All of it is staged beneath one nameless directory, which nobody sees and which a crash leaves to the next
+//! start to remove. Then each top-level name moves to its place, one step a name.
+
+use crate::{
+    Attrs, BlobMut, Change, Device, Error, ErrorKind, Kind, Leave, Marks, New, Node, PATH_MAX, Result, Step, VPath,
+    WritableLayer, Xattr,
+    layer::Entry,
+    overlay::{
+        Ctx, Deed, Done, Follow, Overlay,
+        write::{Report, last_name},
+    },
+};
+
+/// An object ready to be an upper's.
+pub(crate) struct Item {
+    pub(crate) path: VPath,
+    /// What it is, whiteouts included.
+    pub(crate) kind: Kind,
+    pub(crate) attrs: Attrs,
+    pub(crate) rdev: Device,
+    pub(crate) target: Vec<u8>,
+    pub(crate) xattrs: Vec<Xattr>,
+    pub(crate) marks: Marks,
+    /// The object of which this is another name; then only the path counts.
+    pub(crate) link: Option<VPath>,
+    pub(crate) content: Option<std::sync::Arc<dyn crate::Blob>>,
+}
+
+/// What becomes of an object whose place is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Nothing is changed at all, and that is an error (`AlreadyExists`).
+    #[default]
+    Error,
+    /// It takes the place.
+    Replace,
+    /// What is there stays.
+    Keep,
+}
+
+/// A tree on its way into the upper.
+pub(crate) struct Graft<'a> {
+    overlay: &'a Overlay,
+    upper: &'a dyn WritableLayer,
+    root: Node,
+    /// The directories above the next object, each with the attributes that it gets when it is whole.
+    dirs: Vec<(VPath, Node, Attrs)>,
+}
+
+/// What a graft is to do to the upper.
+#[derive(Default)]
+struct Moves {
+    /// From a staged directory to one of the upper, under the same name.
+    names: Vec<(Node, Node, VPath, Kind)>,
+    kept: u64,
+}
+
+impl<'a> Graft<'a> {
+    pub(crate) fn new(overlay: &'a Overlay) -> Result<Self> {
+        let upper = overlay.upper("import")?;
+        let attrs = Attrs { mode: 0o700, ..Attrs::default() };
+        let root = upper.stage(&New {
+            kind: Kind::Dir,
+            attrs,
+            rdev: Device::default(),
+            target: b"",
+            xattrs: &[],
+            marks: Marks::default(),
+            copied_up: false,
+            faithful: false,
+        })?;
+        Ok(Self { overlay, upper, root, dirs: Vec::new() })
+    }
+
+    /// Stages an object; a directory before what stands in it, and nothing else in between. Returns the content bytes.
+    ///
+    /// Refuses another order and names that come twice (`Corrupt`), and a redirect where the upper holds none
+    /// (`Unsupported`).
+    pub(crate) fn add(&mut self, item: &Item) -> Result<u64> {
+        self.try_add(item).map_err(|e| e.or_at(&item.path))
+    }
+
+    fn try_add(&mut self, item: &Item) -> Result<u64> {
+        let dir = self.go_to(&item.path)?;
+        let name = last_name(&item.path)?;
+        if self.upper.lookup(&dir, name)?.is_some() {
+            return Err(corrupt("it is there twice"));
+        }
+        if item.marks.redirect.is_some() && !self.upper.caps().redirects {
+            return Err(Error::new(ErrorKind::Unsupported, "import").because("this upper cannot hold redirects"));
+        }
+        if item.kind == Kind::Whiteout {
+            self.commit(&[Step::Remove { dir: &dir, name, leave: Leave::Whiteout }])?;
+            return Ok(0);
+        }
+        if let Some(first) = &item.link {
+            let node = self.find(first)?;
+            self.commit(&[Step::Link { node: &node, dir: &dir, name }])?;
+            return Ok(0);
+        }
+        if item.kind == Kind::Symlink && (item.target.contains(&0) || !(1..PATH_MAX).contains(&item.target.len())) {
+            return Err(corrupt("it has no valid target"));
+        }
+        let (node, bytes) = self.stage(item)?;
+        self.commit(&[Step::Place { node: &node, dir: &dir, name, quiet: true }])?;
+        if item.kind == Kind::Dir {
+            self.dirs.push((item.path.clone(), node, item.attrs));
+        }
+        Ok(bytes)
+    }
+
+    /// Makes the directory that was staged last, or one above it, opaque.
+    pub(crate) fn make_opaque(&mut self, path: &VPath) -> Result<()> {
+        let node = match self.dirs.iter().find(|(dir, ..)| dir == path) {
+            Some((_, node, _)) => node.clone(),
+            None => return Err(corrupt("its directory does not stand before it").at(path)),
+        };
+        let change = Change { opaque: true, ..Change::default() };
+        self.commit(&[Step::Set { node: &node, change: &change }])
+    }
+
+    /// Leaves the directories that `path` is not in, which are whole now, and returns the one that it is in.
+    fn go_to(&mut self, path: &VPath) -> Result<Node> {
+        let (parent, _) = path.split().ok_or_else(|| corrupt("it has no name"))?;
+        while let Some((dir, ..)) = self.dirs.last().filter(|(dir, ..)| !parent.is_within(dir)) {
+            let dir = dir.clone();
+            self.finish_dir().map_err(|e| e.or_at(&dir))?;
+        }
+        match self.dirs.last() {
+            None if parent.is_root() => Ok(self.root.clone()),
+            Some((dir, node, _)) if *dir == parent => Ok(node.clone()),
+            _ => Err(corrupt("its directory does not stand before it")),
+        }
+    }
+
+    fn finish_dir(&mut self) -> Result<()> {
+        let Some((_, node, attrs)) = self.dirs.pop() else { return Ok(()) };
+        let (mode, atime, mtime) = (Some(attrs.mode), Some(attrs.atime), Some(attrs.mtime));
+        let change = Change { mode, atime, mtime, ..Change::default() };
+        self.commit(&[Step::Set { node: &node, change: &change }])
+    }
+
+    fn stage(&self, item: &Item) -> Result<(Node, u64)> {
+        // A directory takes its mode when it is whole: until then we must be able to write it.
+        let open = if item.kind == Kind::Dir { 0o700 } else { 0 };
+        let node = self.upper.stage(&New {
+            kind: item.kind,
+            attrs: Attrs { mode: item.attrs.mode | open, ..item.attrs },
+            rdev: item.rdev,
+            target: &item.target,
+            xattrs: &item.xattrs,
+            marks: item.marks.clone(),
+            copied_up: false,
+            faithful: false,
+        })?;
+        let Some(from) = &item.content else { return Ok((node, 0)) };
+        let content = self.upper.open_mut(&node)?;
+        let bytes = content.copy_from(&**from)?;
+        BlobMut::sync(&*content)?;
+        let (atime, mtime) = (Some(item.attrs.atime), Some(item.attrs.mtime));
+        let change = Change { atime, mtime, ..Change::default() };
+        self.commit(&[Step::Set { node: &node, change: &change }])?;
+        Ok((node, bytes))
+    }
+
+    /// Finds a staged object. Only names lead to it, so that no descriptor is held for each.
+    fn find(&self, path: &VPath) -> Result<Node> {
+        let missing = || corrupt(format!("{path}, of which it is another name, does not stand before it"));
+        let mut node = self.root.clone();
+        for name in path.names() {
+            node = self.upper.lookup(&node, name)?.ok_or_else(missing)?;
+        }
+        let is_linkable = !matches!(node.kind, Kind::Dir | Kind::Whiteout);
+        if is_linkable { Ok(node) } else { Err(missing()) }
+    }
+
+    fn commit(&self, steps: &[Step<'_>]) -> Result<()> {
+        self.overlay.commit(steps, crate::Time::default())
+    }
+
+    /// Gives what was staged its place in the upper; a directory that stands in both is entered if their marks are
+    /// the same. Returns how many objects were kept as they were instead.
+    pub(crate) fn show(mut self, ctx: &Ctx, on_conflict: OnConflict) -> Result<(Done, u64)> {
+        while !self.dirs.is_empty() {
+            self.finish_dir()?;
+        }
+        let mut kept = 0;
+        let root = VPath::root();
+        let done = self.overlay.change(&root, "import", || {
+            let spot = self.overlay.resolve(&root, Follow::No, "import")?;
+            ctx.when.check(self.overlay.current(&spot)?, &root, "import")?;
+            let moves = self.plan(on_conflict)?;
+            kept = moves.kept;
+            self.place(ctx, &moves)
+        })?;
+        Ok((done, kept))
+    }
+
+    fn plan(&self, on_conflict: OnConflict) -> Result<Moves> {
+        let mut moves = Moves::default();
+        let mut left = vec![(self.root.clone(), self.upper.root(), VPath::root())];
+        while let Some((from, to, path)) = left.pop() {
+            for entry in self.upper.list(&from, None, usize::MAX, false)? {
+                let at = path.join(entry.name.as_name());
+                let there = self.upper.lookup(&to, entry.name.as_name())?;
+                match (there, on_conflict) {
+                    (None, _) => moves.names.push((from.clone(), to.clone(), at, entry.kind)),
+                    (Some(there), _) if self.is_entered(&from, &entry, &there)? => {
+                        let inner = self.upper.lookup(&from, entry.name.as_name())?;
+                        left.extend(inner.map(|inner| (inner, there, at)));
+                    }
+                    (Some(_), OnConflict::Replace) => moves.names.push((from.clone(), to.clone(), at, entry.kind)),
+                    (Some(_), OnConflict::Keep) => moves.kept += 1,
+                    (Some(_), OnConflict::Error) => return Err(Error::new(ErrorKind::AlreadyExists, "import").at(&at)),
+                }
+            }
+        }
+        Ok(moves)
+    }
+
+    /// Returns whether both are directories that hide and merge the same.
+    fn is_entered(&self, from: &Node, entry: &Entry, there: &Node) -> Result<bool> {
+        if entry.kind != Kind::Dir || there.kind != Kind::Dir {
+            return Ok(false);
+        }
+        let Some(mine) = self.upper.lookup(from, entry.name.as_name())? else { return Ok(false) };
+        Ok(self.upper.marks(&mine)? == self.upper.marks(there)?)
+    }
+
+    fn place(&self, ctx: &Ctx, moves: &Moves) -> Result<Report> {
+        let mut steps = Vec::with_capacity(moves.names.len());
+        let mut report = Report::of(Deed::Modified, &VPath::root());
+        for (from, to, path, kind) in &moves.names {
+            let name = last_name(path)?;
+            if *kind == Kind::Whiteout {
+                steps.push(Step::Remove { dir: to, name, leave: Leave::Whiteout });
+                report = report.and(Deed::Whiteout, path);
+            } else {
+                steps.push(Step::Move { dir: from, name, to_dir: to, to_name: name, leave: Leave::Nothing });
+                report = report.and(Deed::Created, path);
+            }
+        }
+        self.overlay.commit(&steps, ctx.now)?;
+        Ok(report)
+    }
+}
+
+fn corrupt(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, "import").because(why.into())
+}
