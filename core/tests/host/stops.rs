@@ -2,15 +2,21 @@
 //!
 //! The calls are stopped from outside, by `strace`, so that nothing of the layer knows of it.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc};
-
-use ovl_core::{
-    Change, Overlay, Time,
-    layers::host::{self, Durability, Form, UpperOptions},
-    overlay::{Follow, Removal, RenameHow},
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
 };
 
-use crate::place::{Place, ctx, form, is_root, path, put, shown, stack};
+use ovl_core::{
+    Change, ErrorKind, Overlay, Time,
+    layers::host::{self, Durability, Form, UpperOptions},
+    overlay::{Follow, PutOptions, Removal, RenameHow},
+};
+
+use crate::place::{Place, ctx, form, is_root, path, put, read, shown, stack};
 
 /// Every call by which an upper changes.
 const CALLS: &[&str] = &[
@@ -71,6 +77,14 @@ fn perform(overlay: &Overlay, deed: &str) {
             overlay.set(&ctx(), &path("own"), Follow::No, &change).map(drop).unwrap();
         }
         "link" => drop(overlay.link(&ctx(), &path("own"), &path("own2")).unwrap()),
+        "break" => {
+            let upload = overlay.upload(&ctx()).unwrap();
+            let first = overlay.put(&ctx(), &path("f"), &upload, &PutOptions::default()).unwrap_err();
+            assert_eq!(first.kind(), ErrorKind::Io);
+            let next = overlay.upload(&ctx()).err().unwrap();
+            assert_eq!(next.kind(), ErrorKind::ReadOnly, "{next}");
+            assert_eq!(read(overlay, "own"), "own");
+        }
         other => panic!("{other}"),
     }
 }
@@ -101,15 +115,19 @@ fn child() {
     perform(&open(Path::new(root), Durability::Full), deed);
 }
 
-/// Runs a deed in a process that is killed at the `nth` of some calls. Returns whether it came that far.
-fn killed(place: &Place, deed: &str, calls: &str, nth: usize) -> bool {
-    let inject = format!("inject={calls}:signal=SIGKILL:when={nth}");
-    let child = std::env::current_exe().unwrap();
+/// Runs a deed in a process some of whose calls are tampered with.
+fn under_strace(place: &Place, deed: &str, calls: &str, how: &str) -> Output {
+    let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{how}"));
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]).arg(child);
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]).arg(std::env::current_exe().unwrap());
     strace.args(["--exact", "stops::child", "--ignored", "--test-threads=1"]);
     let root = place.path("");
-    let out = strace.env(TASK, format!("{deed} {}", root.display())).output().unwrap();
+    strace.env(TASK, format!("{deed} {}", root.display())).output().unwrap()
+}
+
+/// Runs a deed in a process that is killed at the `nth` of some calls. Returns whether it came that far.
+fn killed(place: &Place, deed: &str, calls: &str, nth: usize) -> bool {
+    let out = under_strace(place, deed, calls, &format!("signal=SIGKILL:when={nth}"));
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(!text.contains("FAILED"), "{deed}: {text}");
     !out.status.success()
@@ -163,6 +181,21 @@ fn stop_at_each(case: &Case, calls: &str, from: usize) -> usize {
         }
     }
     unreachable!("the deed ends")
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_promised() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        println!("skipped: needs strace");
+        return;
+    }
+    for wanted in [Form::KernelUser, Form::Portable] {
+        let place = prepare(wanted);
+        let before = look(&place);
+        let out = under_strace(&place, "break", "fsync", "error=EIO:when=1");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+        assert_eq!(look(&place), before);
+    }
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! A folder as an upper: opening, forms, metadata as data, failures.
 
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use ovl_core::{
-    Attrs, Device, ErrorKind, Kind, Layer, Name, New, Stat, Step, Time, WritableLayer, Xattr,
-    layers::host::{self, Form, HostUpper, LowerOptions, UpperOptions},
-    overlay::{Follow, Removal},
+    Attrs, Device, ErrorKind, Kind, Layer, Name, New, Overlay, Stat, Step, Time, WritableLayer, Xattr,
+    layers::host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
+    overlay::{Follow, PutOptions, Removal, RenameHow},
 };
 
 use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, stack};
@@ -187,6 +192,7 @@ fn a_full_file_system_takes_nothing_and_gives_everything_back() {
         let place = Place::new();
         let disk = Mount::new("tmpfs", "size=4m,nr_inodes=60", place.path("disk"));
         place.file("l/doomed", "lower");
+        place.file("l/doomed2", "lower");
         let options = form(wanted);
         let upper = host::upper(&disk.path().join("u"), options).unwrap();
         let overlay = stack(upper, &[place.path("l")]);
@@ -199,8 +205,11 @@ fn a_full_file_system_takes_nothing_and_gives_everything_back() {
         drop(upload);
         put(&overlay, "next", "next");
         let staging = |_: u32| overlay.upload(&ctx());
-        let full: Result<Vec<_>, _> = (0..100).map(staging).collect();
-        assert_eq!(full.err().unwrap().kind(), ErrorKind::NoSpace, "inodes run out");
+        let mut held = Vec::new();
+        let full = (0..100).map(staging).try_for_each(|upload| upload.map(|upload| held.push(upload)));
+        assert_eq!(full.unwrap_err().kind(), ErrorKind::NoSpace, "inodes run out");
+        overlay.remove(&ctx(), &path("doomed2"), Removal::File).unwrap();
+        drop(held);
         let shown = ["kept", "next"].map(|name| read(&overlay, name));
         assert_eq!(shown, ["kept", "next"].map(String::from));
         assert!(overlay.entry(&path("doomed"), Follow::No).is_err());
@@ -241,4 +250,49 @@ fn edit_read_only_tree(place: &Place) {
     put(&overlay, "shut/a", "edited");
     let shut = overlay.entry(&path("shut"), Follow::No).unwrap().stat.attrs;
     assert_eq!((shut.mode, shut.uid), (0o555, 0), "kept as data");
+}
+
+/// Somebody swaps a directory of the upper for a symlink while it is changed (trust T6).
+#[test]
+fn a_swapped_symlink_takes_no_change_out_of_the_upper() {
+    for wanted in [Form::KernelUser, Form::Portable] {
+        let place = Place::new();
+        place.file("outside/secret", "canary");
+        let overlay = place.overlay(UpperOptions { durability: Durability::None, ..form(wanted) });
+        overlay.mkdir(&ctx(), &path("dir"), None).unwrap();
+        std::os::unix::fs::symlink(place.path("outside"), place.path("u/link")).unwrap();
+        let stop = AtomicBool::new(false);
+        let done = std::thread::scope(|scope| {
+            scope.spawn(|| swap(&place, &stop));
+            let end = Instant::now() + Duration::from_secs(2);
+            let done =
+                std::iter::from_fn(|| (Instant::now() < end).then(|| change_beneath(&overlay))).filter(|d| *d).count();
+            stop.store(true, Ordering::Relaxed);
+            done
+        });
+        assert!(done > 50, "{wanted}: only {done} changes were made");
+        let outside: Vec<_> = fs::read_dir(place.path("outside")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(outside, ["secret"], "{wanted}");
+        assert_eq!(fs::read_to_string(place.path("outside/secret")).unwrap(), "canary", "{wanted}");
+    }
+}
+
+fn swap(place: &Place, stop: &AtomicBool) {
+    let (dir, link) = (place.path("u/dir"), place.path("u/link"));
+    while !stop.load(Ordering::Relaxed) {
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(rustix::fs::CWD, &dir, rustix::fs::CWD, &link, flags).unwrap();
+    }
+}
+
+/// Writes, renames and removes `dir/secret`; what fails because `dir` is a link just now, fails. A link that
+/// is followed leads to a path inside the merged tree, where nothing stands.
+fn change_beneath(overlay: &Overlay) -> bool {
+    let upload = overlay.upload(&ctx()).unwrap();
+    upload.write_at(b"ours", 0).unwrap();
+    let (secret, moved) = (path("dir/secret"), path("dir/moved"));
+    let put = overlay.put(&ctx(), &secret, &upload, &PutOptions::default()).is_ok();
+    let renamed = overlay.rename(&ctx(), &secret, &moved, RenameHow::Replace).is_ok();
+    let removed = overlay.remove(&ctx(), &moved, Removal::File).is_ok();
+    put && renamed && removed
 }

@@ -20,6 +20,7 @@ mod object;
 mod portable;
 mod raw;
 mod record;
+mod reserve;
 mod settle;
 mod slot;
 mod stage;

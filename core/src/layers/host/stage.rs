@@ -11,14 +11,15 @@ use std::{
     },
 };
 
-use super::sys::Handle;
-use crate::{Device, Kind};
+use super::{reserve::Reserve, sys::Handle};
+use crate::{Device, ErrorKind, Kind, Result, Step};
 
 /// The directory of objects without a name in the upper.
 #[derive(Debug)]
 pub(super) struct Stage {
     dir: Handle,
     next: AtomicU64,
+    pub(super) reserve: Reserve,
     /// The whiteout that all others are hard links of (semantics W02), once there is one.
     whiteout: Mutex<Option<String>>,
 }
@@ -58,9 +59,9 @@ impl Drop for Temp {
 
 impl Stage {
     /// Takes over the directory `dir` and removes what a crash left there.
-    pub(super) fn new(dir: Handle) -> io::Result<Self> {
+    pub(super) fn new(dir: Handle, reserve: Reserve) -> io::Result<Self> {
         remove_beneath(&dir)?;
-        Ok(Self { dir, next: AtomicU64::new(0), whiteout: Mutex::new(None) })
+        Ok(Self { dir, next: AtomicU64::new(0), reserve, whiteout: Mutex::new(None) })
     }
 
     /// Returns the directory.
@@ -77,6 +78,18 @@ impl Stage {
     /// the next start; nothing of it shows.
     pub(super) fn discard(&self, name: &str) {
         let _leftover = remove_all(&self.dir, name.as_bytes());
+    }
+
+    /// Applies a step; a removal that finds the disk full gets the reserve and a second try.
+    pub(super) fn apply(&self, step: &Step<'_>, apply: impl Fn(&Step<'_>) -> Result<()>) -> Result<()> {
+        if !matches!(step, Step::Remove { .. }) {
+            return apply(step);
+        }
+        self.reserve.keep();
+        match apply(step) {
+            Err(error) if error.kind() == ErrorKind::NoSpace && self.reserve.give_up() => apply(step),
+            applied => applied,
+        }
     }
 
     /// Returns whether names that differ in case alone are one on this file system (trust T3).

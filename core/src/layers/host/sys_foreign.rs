@@ -62,6 +62,11 @@ pub(super) fn bound_by_modes(_dir: &Handle) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Sets no space aside.
+pub(super) fn allocate(_file: &File, _len: u64) -> io::Result<()> {
+    unsupported()
+}
+
 pub(super) fn copy_range(_from: &File, _to: &File, _offset: u64, _len: u64) -> io::Result<u64> {
     unsupported()
 }

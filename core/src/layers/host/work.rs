@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     failed,
+    reserve::Reserve,
     stage::Stage,
     sys::{self, Handle},
 };
@@ -56,7 +57,8 @@ impl Work {
         if let Some(own) = upper.lock_file() {
             locks.push(lock(own)?);
         }
-        let stage = subdirectory(&dir, b"stage").and_then(Stage::new).map_err(failed("open work directory"))?;
+        let stage = subdirectory(&dir, b"stage").and_then(|stage| Stage::new(stage, Reserve::new(dir)));
+        let stage = stage.map_err(failed("open work directory"))?;
         Ok(Self { stage: Arc::new(stage), _locks: locks })
     }
 }

@@ -277,7 +277,8 @@ impl WritableLayer for Portable {
 
     fn commit(&self, steps: &[Step<'_>], _now: Time) -> Result<()> {
         self.settler.check()?;
-        steps.iter().try_for_each(|step| self.apply(step).map_err(|e| e.in_layer(&self.caps().name)))
+        let apply = |step: &Step<'_>| self.stage.apply(step, |step| self.apply(step));
+        steps.iter().try_for_each(|step| apply(step).map_err(|e| e.in_layer(&self.caps().name)))
     }
 
     fn settle(&self) -> Result<()> {

@@ -198,6 +198,11 @@ pub(in super::super) fn same_mount(a: &Handle, b: &Handle) -> io::Result<bool> {
     Ok(mount(a)? == mount(b)?)
 }
 
+/// Sets space aside for a file.
+pub(in super::super) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len)?)
+}
+
 /// Returns the kernel's table of mounts.
 pub(in super::super) fn mount_table() -> io::Result<Vec<u8>> {
     use std::io::Read;
