@@ -9,47 +9,66 @@ use axum::{
 };
 use http::Uri;
 
+#[cfg(feature = "docs")]
+use crate::handlers::docs;
 use crate::{
-    handlers::{about, edit, entries, events, files, health, layers},
+    compress,
+    handlers::{about, changes, edit, entries, events, export, files, health, layers, why},
     problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem},
     state::State,
 };
 
+type Routes = Router<Arc<State>>;
+
 /// Returns the router of the whole server; the guard stands before it.
 pub(crate) fn build(state: Arc<State>) -> Router {
-    let api = Router::new()
+    let routes = compress::layer(described()).merge(content());
+    #[cfg(feature = "docs")]
+    let routes = routes.route("/docs", get(docs::root)).merge(at("/docs", get(docs::page)));
+    routes.fallback(no_route).method_not_allowed_fallback(no_method).with_state(state)
+}
+
+/// What is told in JSON.
+fn described() -> Routes {
+    let entries = get(entries::get).put(edit::put).patch(edit::patch).delete(edit::delete);
+    Router::new()
         .route("/v1", get(about::api))
-        .route("/v1/files", files())
-        .route("/v1/files/", files())
-        .route("/v1/files/{*path}", files())
-        .route("/v1/entries", entries())
-        .route("/v1/entries/", entries())
-        .route("/v1/entries/{*path}", entries())
+        .route("/v1/overlay", get(layers::overlay))
+        .merge(tree("/v1/entries", entries))
         .route("/v1/moves", post(edit::moves))
         .route("/v1/copies", post(edit::copies))
-        .route("/v1/overlay", get(layers::overlay))
+        .merge(tree("/v1/why", get(why::get)))
         .route("/v1/layers", get(layers::list))
         .route("/v1/layers/{id}", get(layers::get))
-        .route("/v1/layers/{id}/files", get(layers::file))
-        .route("/v1/layers/{id}/files/", get(layers::file))
-        .route("/v1/layers/{id}/files/{*path}", get(layers::file))
-        .route("/v1/layers/{id}/entries", get(layers::entry))
-        .route("/v1/layers/{id}/entries/", get(layers::entry))
-        .route("/v1/layers/{id}/entries/{*path}", get(layers::entry))
+        .merge(tree("/v1/layers/{id}/entries", get(layers::entry)))
+        .route("/v1/changes", get(changes::list))
+        .merge(at("/v1/changes", get(changes::get)))
+        .route("/openapi.json", get(about::openapi))
+        .route("/openapi-3.0.json", get(about::openapi_3_0))
+}
+
+/// What is sent as it is.
+fn content() -> Routes {
+    let files = get(files::get).put(files::put).patch(files::patch).delete(files::delete);
+    Router::new()
+        .merge(tree("/v1/files", files))
+        .merge(tree("/v1/layers/{id}/files", get(layers::file)))
+        .route("/v1/export", get(export::get))
         .route("/v1/events", get(events::get))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/problems/{slug}", get(about::problem));
-    api.fallback(no_route).method_not_allowed_fallback(no_method).with_state(state)
+        .route("/problems/{slug}", get(about::problem))
 }
 
-fn files() -> MethodRouter<Arc<State>> {
-    get(files::get).put(files::put).patch(files::patch).delete(files::delete)
+/// Routes all paths under a resource, the root included.
+fn tree(resource: &str, methods: MethodRouter<Arc<State>>) -> Routes {
+    Router::new().route(resource, methods.clone()).merge(at(resource, methods))
 }
 
-fn entries() -> MethodRouter<Arc<State>> {
-    get(entries::get).put(edit::put).patch(edit::patch).delete(edit::delete)
+/// Routes all paths under a resource; a wildcard alone does not match the empty one.
+fn at(resource: &str, methods: MethodRouter<Arc<State>>) -> Routes {
+    Router::new().route(&format!("{resource}/"), methods.clone()).route(&format!("{resource}/{{*path}}"), methods)
 }
 
 /// Returns what PATCH takes at a path, and in which unit ranges are served there.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use ovl_core::{Layer, Overlay, overlay::Policy};
 
+use tokio::sync::Semaphore;
+
 use crate::{
     cli::stack::{Opened, Sheet},
     counters::Counters,
     entry::View,
     events::Events,
+    handlers::export::AT_ONCE,
     settings::Settings,
 };
 
@@ -23,6 +26,8 @@ pub struct State {
     pub(crate) settings: Settings,
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
+    /// Room for exports.
+    pub(crate) exports: Arc<Semaphore>,
 }
 
 /// One layer, and its tree alone: whiteouts show in it.
@@ -44,7 +49,8 @@ impl State {
         let layers: Vec<_> = layers.collect();
         let ids = layers.iter().map(|layer| layer.id.clone()).collect();
         let merged = View { tree: overlay.clone(), ids };
-        Arc::new(Self { overlay, merged, layers, settings, events, counters: Counters::default() })
+        let exports = Arc::new(Semaphore::new(AT_ONCE));
+        Arc::new(Self { overlay, merged, layers, settings, events, counters: Counters::default(), exports })
     }
 
     /// Returns the validator of the whole overlay: this start and its number of changes.

@@ -2,6 +2,7 @@
 
 pub(crate) mod content;
 pub(crate) mod gzip;
+pub(crate) mod lines;
 pub(crate) mod media;
 pub(crate) mod pull;
 pub(crate) mod ranges;

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    response::Html,
+    response::{Html, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use crate::{
     json::Json,
+    openapi,
     problem::{self, NOT_FOUND, Problem, ProblemBody},
 };
 
@@ -97,4 +98,16 @@ pub(crate) async fn problem(Path(slug): Path<String>) -> Result<Html<String>, Pr
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\n<h1>{title}</h1>\n\
          <p><code>{slug}</code>, HTTP status {status}</p>\n<p>{help}</p>\n"
     )))
+}
+
+/// Describe this API in OpenAPI 3.1.
+#[utoipa::path(get, path = "/openapi.json", tag = "server", responses((status = 200, description = "The description", body = serde_json::Value, content_type = "application/json")))]
+pub(crate) async fn openapi() -> Response {
+    openapi::v3_1()
+}
+
+/// Describe this API in OpenAPI 3.0, for tools that know no newer.
+#[utoipa::path(get, path = "/openapi-3.0.json", tag = "server", responses((status = 200, description = "The description", body = serde_json::Value, content_type = "application/json")))]
+pub(crate) async fn openapi_3_0() -> Response {
+    openapi::v3_0()
 }

@@ -170,11 +170,9 @@ enum Made {
 impl NewEntry {
     fn read(self) -> Result<Made, Problem> {
         Ok(match self {
-            Self::Dir { mode } => Made::Dir(mode.as_deref().map(octal).transpose()?),
-            Self::Fifo { mode } => Made::Fifo(mode.as_deref().map(octal).transpose()?),
-            Self::Symlink { target } => {
-                Made::Symlink(target.bytes().ok_or_else(|| Problem::new(&INVALID_BODY, "b64 is no Base64"))?)
-            }
+            Self::Dir { mode } => Made::Dir(read(mode, octal)?),
+            Self::Fifo { mode } => Made::Fifo(read(mode, octal)?),
+            Self::Symlink { target } => Made::Symlink(target.bytes().ok_or_else(|| bad("b64 is no Base64"))?),
             Self::Hardlink { target } => {
                 Made::Hardlink(VPath::parse(target.strip_prefix('/').unwrap_or(&target).as_bytes())?)
             }
@@ -210,15 +208,24 @@ pub(crate) async fn patch(
 impl EntryPatch {
     fn read(self) -> Result<Change, Problem> {
         Ok(Change {
-            mode: self.mode.as_deref().map(octal).transpose()?,
+            mode: read(self.mode, octal)?,
             uid: self.uid,
             gid: self.gid,
-            atime: self.atime.as_deref().map(instant).transpose()?,
-            mtime: self.mtime.as_deref().map(instant).transpose()?,
+            atime: read(self.atime, instant)?,
+            mtime: read(self.mtime, instant)?,
             xattrs: self.xattrs.into_iter().map(xattr).collect::<Result<_, _>>()?,
             ..Change::default()
         })
     }
+}
+
+fn bad(detail: &str) -> Problem {
+    Problem::new(&INVALID_BODY, detail)
+}
+
+/// Reads a text of the body, if it is there.
+fn read<T>(text: Option<String>, reader: fn(&str) -> Result<T, &'static str>) -> Result<Option<T>, Problem> {
+    text.as_deref().map(reader).transpose().map_err(bad)
 }
 
 fn xattr((name, value): (String, Option<AttrValue>)) -> Result<XattrChange, Problem> {

@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 
 use super::{Shared, listing, run};
 use crate::{
+    body::lines,
     conditions::{self, Read},
     entry::{EntryBody, View},
     json::Json,
@@ -83,7 +84,7 @@ pub(crate) async fn read(
     query: EntriesQuery,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    if query.list || listing::wants_lines(headers) {
+    if query.list || lines::wanted(headers) {
         return listing::answer(view.clone(), raw.path, query, generation, headers).await;
     }
     query.refuse_listing()?;

@@ -121,22 +121,23 @@ pub(crate) async fn put(
 
 impl PutQuery {
     fn options(&self) -> Result<PutOptions, Problem> {
-        let mode = self.mode.as_deref().map(octal).transpose()?;
-        let mtime = self.mtime.as_deref().map(instant).transpose()?;
+        let bad = |detail| Problem::new(&INVALID_QUERY, detail);
+        let mode = self.mode.as_deref().map(octal).transpose().map_err(bad)?;
+        let mtime = self.mtime.as_deref().map(instant).transpose().map_err(bad)?;
         Ok(PutOptions { mode, mtime })
     }
 }
 
-/// Reads permission bits in octal: at most 7777.
-pub(super) fn octal(text: &str) -> Result<u32, Problem> {
+/// Reads permission bits in octal, at most 7777, or returns what to say.
+pub(super) fn octal(text: &str) -> Result<u32, &'static str> {
     let digits = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o7777);
-    mode.ok_or_else(|| Problem::new(&INVALID_QUERY, "a mode is octal, from 0 to 7777"))
+    mode.ok_or("a mode is octal, from 0 to 7777")
 }
 
-/// Reads a time.
-pub(super) fn instant(text: &str) -> Result<Time, Problem> {
-    time::parse(text).ok_or_else(|| Problem::new(&INVALID_QUERY, "a time looks like 2026-01-31T12:00:00.5Z"))
+/// Reads a time, or returns what to say.
+pub(super) fn instant(text: &str) -> Result<Time, &'static str> {
+    time::parse(text).ok_or("a time looks like 2026-01-31T12:00:00.5Z")
 }
 
 /// Write a part of a file: at `Content-Range: bytes A-B/*`, at an offset, or at the end.

@@ -5,7 +5,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use bytes::Bytes;
 use globset::{GlobBuilder, GlobMatcher};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ovl_core::{
@@ -18,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::{entries::EntriesQuery, run};
 use crate::{
-    body::pull,
+    body::lines,
     conditions::{self, Read},
     entry::{EntryBody, View, readable_path},
     problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem},
@@ -26,9 +25,6 @@ use crate::{
 
 const LIMIT: usize = 1000;
 const LIMIT_MAX: usize = 10_000;
-/// Bytes of one piece of a stream.
-const PIECE: usize = 64 * 1024;
-const LINES: &str = "application/x-ndjson";
 const GENERATION: HeaderName = HeaderName::from_static("ovl-generation");
 
 /// A page of a listing.
@@ -41,23 +37,18 @@ pub(crate) struct Page {
     path_b64: Option<String>,
     /// Its entries, in order of their names as bytes.
     #[schema(value_type = Vec<EntryBody>)]
-    entries: Vec<Value>,
+    entries: Vec<Told>,
     /// What to send as `cursor` for the next page; missing on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// The last line of a stream: without it the stream is not whole.
+/// An entry as a listing tells it: in full, or the fields that were asked for.
 #[derive(Serialize)]
-struct Trailer {
-    trailer: bool,
-    count: u64,
-    generation: u64,
-}
-
-/// Returns whether a client wants lines rather than a page.
-pub(crate) fn wants_lines(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|value| value.as_bytes().starts_with(LINES.as_bytes()))
+#[serde(untagged)]
+enum Told {
+    Whole(Box<EntryBody>),
+    Picked(Value),
 }
 
 /// Answers with a directory's page or lines.
@@ -75,7 +66,15 @@ pub(crate) async fn answer(
     let lines = run(move || Lines::open(view, path, order)).await?;
     let lines =
         lines.map_err(|path| Problem::new(&NOT_A_DIRECTORY, format!("{path} cannot be listed")).at(path.as_bytes()))?;
-    let mut response = if wants_lines(headers) { stream(lines, generation) } else { page(lines, headers).await? };
+    let mut response = if lines::wanted(headers) {
+        let told = std::iter::from_fn({
+            let mut lines = lines;
+            move || lines.next().map(|line| line.map(|(_, body)| lines.told(body)))
+        });
+        lines::answer(told, generation)
+    } else {
+        page(lines, headers).await?
+    };
     response.headers_mut().insert(GENERATION, generation.into());
     Ok(response)
 }
@@ -97,13 +96,6 @@ async fn page(lines: Lines, headers: &HeaderMap) -> Result<Response, Problem> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ETAG, conditions::etag(opaque));
     Ok(response)
-}
-
-fn stream(lines: Lines, generation: u64) -> Response {
-    let stream = Stream { lines, count: 0, generation, ended: false };
-    let mut response = Response::new(pull::body(stream, None));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(LINES));
-    response
 }
 
 /// What to list, and how.
@@ -198,7 +190,7 @@ impl Lines {
                 break;
             }
             let (relative, body) = line?;
-            entries.push(self.told(&body));
+            entries.push(self.told(body));
             last = Some(relative);
         }
         let next_cursor = last.filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.as_bytes()));
@@ -221,10 +213,10 @@ impl Lines {
         }
     }
 
-    fn told(&self, body: &EntryBody) -> Value {
+    fn told(&self, body: EntryBody) -> Told {
         match &self.order.fields {
-            Some(fields) => pick(body, fields),
-            None => serde_json::to_value(body).expect("an entry is plain JSON"),
+            Some(fields) => Told::Picked(pick(&body, fields)),
+            None => Told::Whole(Box::new(body)),
         }
     }
 }
@@ -301,42 +293,4 @@ impl Iterator for Flat {
         let shown = self.page.next()?;
         Some(Ok((VPath::root().join(shown.name.as_name()), shown)))
     }
-}
-
-/// Lines on their way, and the trailer.
-struct Stream {
-    lines: Lines,
-    count: u64,
-    generation: u64,
-    ended: bool,
-}
-
-impl pull::Source for Stream {
-    fn next(&mut self) -> Result<Option<Bytes>> {
-        if self.ended {
-            return Ok(None);
-        }
-        let mut piece = Vec::with_capacity(PIECE + 1024);
-        while piece.len() < PIECE {
-            let Some(line) = self.lines.next() else {
-                self.ended = true;
-                let (count, generation) = (self.count, self.generation);
-                push_line(&mut piece, &Trailer { trailer: true, count, generation });
-                break;
-            };
-            let (_, body) = line?;
-            self.count += 1;
-            match &self.lines.order.fields {
-                Some(fields) => push_line(&mut piece, &pick(&body, fields)),
-                None => push_line(&mut piece, &body),
-            }
-        }
-        Ok(Some(piece.into()))
-    }
-}
-
-/// Adds a line of JSON.
-pub(crate) fn push_line(piece: &mut Vec<u8>, value: &impl Serialize) {
-    serde_json::to_writer(&mut *piece, value).expect("lines are plain JSON");
-    piece.push(b'\n');
 }

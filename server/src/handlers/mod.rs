@@ -2,13 +2,18 @@
 
 pub(crate) mod about;
 pub(crate) mod change;
+pub(crate) mod changes;
+#[cfg(feature = "docs")]
+pub(crate) mod docs;
 pub(crate) mod edit;
 pub(crate) mod entries;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod layers;
 pub(crate) mod listing;
+pub(crate) mod why;
 
 use ovl_core::{
     Overlay, VPath,

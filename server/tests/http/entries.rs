@@ -102,7 +102,7 @@ async fn metadata_is_patched_and_shown() {
     assert_eq!(shown["xattrs"], json!({"user.k": "v"}));
     site.json("PATCH", "/v1/entries/top", json!({"xattrs": {"user.k": null}})).await;
     assert_eq!(site.get("/v1/entries/top").await.value().get("xattrs"), None);
-    assert_eq!(site.json("PATCH", "/v1/entries/top", json!({"mode": "99"})).await.slug(), "invalid-query");
+    assert_eq!(site.json("PATCH", "/v1/entries/top", json!({"mode": "99"})).await.slug(), "invalid-body");
 }
 
 #[tokio::test]

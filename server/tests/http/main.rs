@@ -1,5 +1,6 @@
 //! The API as its clients see it, through the router and without a socket.
 
+mod api;
 mod entries;
 mod files;
 mod support;

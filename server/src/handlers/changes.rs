@@ -1,0 +1,177 @@
+//! `/v1/changes`: the upper against the lowers.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderName, header};
+use ovl_core::{
+    VPath,
+    diff::{Changed, Changes, What},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Shared, run};
+use crate::{
+    body::lines,
+    conditions,
+    entry::{EntryKind, kind_name, readable_path},
+    json::Json,
+    problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
+    query::Query,
+    raw_path::RawPath,
+};
+
+const LIMIT: usize = 1000;
+const LIMIT_MAX: usize = 10_000;
+const GENERATION: HeaderName = HeaderName::from_static("ovl-generation");
+
+/// Which changes are listed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChangesQuery {
+    /// Only what lies beneath this directory.
+    path: Option<String>,
+    /// Changes of one page.
+    #[param(minimum = 1, maximum = 10000)]
+    limit: Option<usize>,
+    /// Where the page before ended: its `next_cursor`.
+    cursor: Option<String>,
+}
+
+/// A change, seen from the lowers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Change)]
+pub(crate) struct ChangeBody {
+    /// Where.
+    path: String,
+    /// The exact bytes of the path, in Base64, where they are no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+    /// `added`, `modified`, `metadata`, `deleted`, `opaque`, `renamed` or `type_changed`.
+    what: &'static str,
+    /// Where the lowers have it, when it was renamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// What the lowers show there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EntryKind>)]
+    before: Option<&'static str>,
+    /// What stands there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EntryKind>)]
+    now: Option<&'static str>,
+    /// Content bytes that the upper holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// Whether mode, owner or extended attributes differ.
+    metadata: bool,
+}
+
+/// A page of changes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangesPage {
+    /// Parents before children, names in order of their bytes.
+    changes: Vec<ChangeBody>,
+    /// What to send as `cursor` for the next page; missing on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// List what the upper changes. The ETag is the overlay's generation.
+#[utoipa::path(get, path = "/v1/changes", tag = "changes", params(ChangesQuery),
+    responses(
+        (status = 200, description = "A page of changes, or with `Accept: application/x-ndjson` a stream of lines",
+            content((ChangesPage = "application/json"), (String = "application/x-ndjson"))),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn list(
+    State(state): Shared,
+    Query(query): Query<ChangesQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (generation, tag) = (state.overlay.generation(), state.generation_tag());
+    let (beneath, after, limit) = query.read()?;
+    let overlay = state.overlay.clone();
+    let changes = run(move || overlay.changes(&beneath, after.as_ref())).await?;
+    let mut response = if lines::wanted(&headers) {
+        lines::answer(changes.map(|change| change.map(|change| ChangeBody::of(&change))), generation)
+    } else {
+        Json(run(move || page(changes, limit)).await?).into_response()
+    };
+    response.headers_mut().insert(header::ETAG, conditions::etag(&tag));
+    response.headers_mut().insert(GENERATION, generation.into());
+    Ok(response)
+}
+
+impl ChangesQuery {
+    /// Returns beneath what, after what and how many.
+    fn read(&self) -> Result<(VPath, Option<VPath>, usize), Problem> {
+        let bad = |detail: &str| Problem::new(&INVALID_QUERY, detail);
+        let beneath = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        let limit = self.limit.unwrap_or(LIMIT);
+        if limit == 0 || limit > LIMIT_MAX {
+            return Err(bad("limit is from 1 to 10000"));
+        }
+        let after = self.cursor.as_deref().map(|cursor| read_cursor(cursor).ok_or_else(|| bad("no such cursor")));
+        Ok((beneath, after.transpose()?, limit))
+    }
+}
+
+fn read_cursor(cursor: &str) -> Option<VPath> {
+    VPath::parse(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+}
+
+fn page(mut changes: Changes, limit: usize) -> ovl_core::Result<ChangesPage> {
+    let found: Vec<Changed> = changes.by_ref().take(limit).collect::<Result<_, _>>()?;
+    let more = found.len() == limit && changes.next().transpose()?.is_some();
+    let last = found.last().filter(|_| more);
+    let next_cursor = last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.path.as_bytes()));
+    Ok(ChangesPage { changes: found.iter().map(ChangeBody::of).collect(), next_cursor })
+}
+
+/// Describe the change of one path.
+#[utoipa::path(get, path = "/v1/changes/{path}", tag = "changes",
+    params(("path" = String, Path, description = "The path; '/' may be escaped")),
+    responses(
+        (status = 200, description = "The change", body = ChangeBody),
+        (status = 404, description = "The upper leaves it as it is below", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Json<ChangeBody>, Problem> {
+    let (overlay, path) = (state.overlay.clone(), raw.path.clone());
+    let change = run(move || overlay.change_at(&path)).await?;
+    let unchanged = || Problem::new(&NOT_FOUND, format!("{} is as it is below", raw.path)).at(raw.path.as_bytes());
+    change.map(|change| Json(ChangeBody::of(&change))).ok_or_else(unchanged)
+}
+
+impl ChangeBody {
+    fn of(change: &Changed) -> Self {
+        let (path, path_b64) = readable_path(&change.path);
+        let from = match &change.what {
+            What::Renamed { from } => Some(readable_path(from).0),
+            _ => None,
+        };
+        Self {
+            path,
+            path_b64,
+            what: match change.what {
+                What::Added => "added",
+                What::Modified => "modified",
+                What::Metadata => "metadata",
+                What::Deleted => "deleted",
+                What::Opaque => "opaque",
+                What::Renamed { .. } => "renamed",
+                What::TypeChanged => "type_changed",
+            },
+            from,
+            before: change.before.map(kind_name),
+            now: change.now.map(|stat| kind_name(stat.kind)),
+            size: change.now.filter(|stat| stat.kind == ovl_core::Kind::File).map(|stat| stat.size),
+            metadata: change.metadata,
+        }
+    }
+}
