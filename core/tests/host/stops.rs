@@ -38,8 +38,19 @@ const CALLS: &[&str] = &[
 /// Tells the child process what to do, and where.
 const TASK: &str = "OVL_TEST_STOP";
 
-const DEEDS: &[&str] =
-    &["put", "replace", "remove", "remove-tree", "mkdir", "rename", "rename-lower", "rename-merged", "set", "link"];
+const DEEDS: &[&str] = &[
+    "put",
+    "replace",
+    "remove",
+    "remove-tree",
+    "mkdir",
+    "rename",
+    "rename-over",
+    "rename-lower",
+    "rename-merged",
+    "set",
+    "link",
+];
 
 fn prepare(wanted: Form) -> Place {
     let place = Place::new();
@@ -68,6 +79,7 @@ fn perform(overlay: &Overlay, deed: &str) {
         "remove-tree" => drop(overlay.remove(&ctx(), &path("m"), Removal::Tree).unwrap()),
         "mkdir" => drop(overlay.mkdir(&ctx(), &path("gone"), Some(0o711)).unwrap()),
         "rename" => rename("pure", "pure2").unwrap(),
+        "rename-over" => rename("pure/p", "own").unwrap(),
         "rename-lower" => rename("f", "d/g").unwrap(),
         "rename-merged" if overlay.redirects() => rename("m", "d/n").unwrap(),
         "rename-merged" => {}
