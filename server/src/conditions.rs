@@ -99,3 +99,11 @@ pub(crate) fn write(headers: &HeaderMap, required: bool) -> Result<When, Problem
 fn known(tags: &[&str]) -> Vec<Tag> {
     tags.iter().filter_map(|tag| Tag::parse(tag)).collect()
 }
+
+/// Returns whether `If-Match` is missing or names an opaque tag.
+///
+/// # Errors
+/// 400 for a header that cannot be read.
+pub(crate) fn names(headers: &HeaderMap, opaque: &str) -> Result<bool, Problem> {
+    Ok(tags(headers, &header::IF_MATCH, false)?.is_none_or(|tags| tags.has(opaque)))
+}

@@ -8,7 +8,7 @@ use http::header;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::handlers::{about, changes, edit, entries, events, export, files, health, layers, why};
+use crate::handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, why};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +17,7 @@ use crate::handlers::{about, changes, edit, entries, events, export, files, heal
         files::get, files::put, files::patch, files::delete,
         entries::get, edit::put, edit::patch, edit::delete, edit::moves, edit::copies,
         layers::overlay, layers::list, layers::get, layers::file, layers::entry, why::get,
-        changes::list, changes::get, export::get, events::get,
+        changes::list, changes::get, changes::discard, changes::discard_all, export::get, imports::post, events::get,
     ),
     components(schemas(crate::entry::EntryKind)),
     tags(

@@ -13,7 +13,7 @@ use http::Uri;
 use crate::handlers::docs;
 use crate::{
     compress,
-    handlers::{about, changes, edit, entries, events, export, files, health, layers, why},
+    handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, why},
     problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem},
     state::State,
 };
@@ -41,8 +41,8 @@ fn described() -> Routes {
         .route("/v1/layers", get(layers::list))
         .route("/v1/layers/{id}", get(layers::get))
         .merge(tree("/v1/layers/{id}/entries", get(layers::entry)))
-        .route("/v1/changes", get(changes::list))
-        .merge(at("/v1/changes", get(changes::get)))
+        .route("/v1/changes", get(changes::list).delete(changes::discard_all))
+        .merge(at("/v1/changes", get(changes::get).delete(changes::discard)))
         .route("/openapi.json", get(about::openapi))
         .route("/openapi-3.0.json", get(about::openapi_3_0))
 }
@@ -54,6 +54,7 @@ fn content() -> Routes {
         .merge(tree("/v1/files", files))
         .merge(tree("/v1/layers/{id}/files", get(layers::file)))
         .route("/v1/export", get(export::get))
+        .route("/v1/imports", post(imports::post))
         .route("/v1/events", get(events::get))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -22,7 +22,7 @@ fn line(sheet: &Sheet, caps: &Caps) -> String {
     let omitted = caps.omitted.iter().filter(|omitted| !omitted.shown).count();
     let note =
         if omitted == 0 { String::new() } else { format!("  ({omitted} entries left out; ovl inspect says why)") };
-    format!("{role}  {:<4} {place}{note}", caps.kind)
+    format!("{role}  {:<4} {place}{note}", caps.kind).trim_end().to_owned()
 }
 
 fn destination(top: &Sheet) -> String {

@@ -6,11 +6,17 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ovl_core::{
     Error, ErrorKind, VPath,
-    overlay::{Ctx, Done, Follow},
+    overlay::{Ctx, Done, Follow, When},
 };
 
 use super::run;
-use crate::{conditions, problem::Problem, raw_path, state::State, time};
+use crate::{
+    conditions,
+    problem::{PRECONDITION_FAILED, Problem},
+    raw_path,
+    state::State,
+    time,
+};
 
 const COPIED_UP: HeaderName = HeaderName::from_static("ovl-copied-up");
 const GENERATION: HeaderName = HeaderName::from_static("ovl-generation");
@@ -22,11 +28,28 @@ const UMASK: u32 = 0o022;
 /// # Errors
 /// 403 without an upper, and what [`conditions::write`] refuses.
 pub(crate) fn ctx(state: &State, headers: &HeaderMap) -> Result<Ctx, Problem> {
+    let when = conditions::write(headers, state.settings.require_preconditions)?;
+    who(state, when)
+}
+
+fn who(state: &State, when: When) -> Result<Ctx, Problem> {
     if !state.overlay.has_upper() {
         return Err(Error::new(ErrorKind::NoUpper, "change").into());
     }
-    let when = conditions::write(headers, state.settings.require_preconditions)?;
     Ok(Ctx { uid: state.settings.uid, gid: state.settings.gid, umask: UMASK, now: time::now(), when })
+}
+
+/// Returns who changes the whole overlay, now. `If-Match` names its generation, as `/v1/overlay` and `/v1/changes` tell it.
+///
+/// # Errors
+/// 403 without an upper, 412 for another generation.
+pub(crate) fn whole(state: &State, headers: &HeaderMap) -> Result<Ctx, Problem> {
+    let tag = state.generation_tag();
+    if !conditions::names(headers, &tag)? {
+        let current = Some(format!("\"{tag}\""));
+        return Err(Problem::new(&PRECONDITION_FAILED, "the overlay has changed").current(current));
+    }
+    who(state, When::Always)
 }
 
 /// Makes a change on a blocking thread and counts what it copied up.

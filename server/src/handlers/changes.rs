@@ -5,21 +5,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use ovl_core::{
     VPath,
     diff::{Changed, Changes, What},
+    overlay::{Done, Follow},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Shared, run};
+use super::{Shared, change, run};
 use crate::{
     body::lines,
     conditions,
     entry::{EntryKind, kind_name, readable_path},
     json::Json,
-    problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
+    problem::{INVALID_QUERY, NOT_FOUND, PRECONDITION_REQUIRED, Problem, ProblemBody},
     query::Query,
     raw_path::RawPath,
 };
@@ -146,6 +147,48 @@ pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Json<Chang
     let change = run(move || overlay.change_at(&path)).await?;
     let unchanged = || Problem::new(&NOT_FOUND, format!("{} is as it is below", raw.path)).at(raw.path.as_bytes());
     change.map(|change| Json(ChangeBody::of(&change))).ok_or_else(unchanged)
+}
+
+/// Discard the change of one path, with everything beneath it: the layers below show again.
+#[utoipa::path(delete, path = "/v1/changes/{path}", tag = "changes",
+    params(("path" = String, Path, description = "The path; '/' may be escaped")),
+    responses(
+        (status = 204, description = "It was discarded"),
+        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn discard(State(state): Shared, raw: RawPath, headers: HeaderMap) -> Result<Response, Problem> {
+    if raw.path.is_root() {
+        return discard_all(State(state), headers).await;
+    }
+    let ctx = change::ctx(&state, &headers)?;
+    let path = raw.path.clone();
+    let done = change::make(&state, &raw.path, Follow::No, move |state| state.overlay.discard(&ctx, &path)).await?;
+    Ok(gone(&done))
+}
+
+/// Discard every change. `If-Match` must name the ETag of `/v1/changes` or `/v1/overlay`.
+#[utoipa::path(delete, path = "/v1/changes", tag = "changes",
+    params(("If-Match" = String, Header, description = "The generation that is to go")),
+    responses(
+        (status = 204, description = "They were discarded"),
+        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn discard_all(State(state): Shared, headers: HeaderMap) -> Result<Response, Problem> {
+    if !headers.contains_key(header::IF_MATCH) {
+        return Err(Problem::new(
+            &PRECONDITION_REQUIRED,
+            "send If-Match with the ETag of /v1/changes to discard everything",
+        ));
+    }
+    let ctx = change::whole(&state, &headers)?;
+    let done = change::make(&state, &VPath::root(), Follow::No, move |state| state.overlay.discard_all(&ctx)).await?;
+    Ok(gone(&done))
+}
+
+fn gone(done: &Done) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(GENERATION, done.generation.into());
+    response
 }
 
 impl ChangeBody {

@@ -177,7 +177,8 @@ pub(crate) async fn get(
     Ok(Json(LayerDetail { layer: body(&state, index), omissions, blake3 }))
 }
 
-fn omission(omitted: &Omitted) -> Omission {
+/// Tells what was left out.
+pub(super) fn omission(omitted: &Omitted) -> Omission {
     let (name, name_b64) = readable(&omitted.name);
     Omission { name, name_b64, reason: omitted.reason.clone(), shown: omitted.shown }
 }

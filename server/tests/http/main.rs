@@ -1,6 +1,7 @@
 //! The API as its clients see it, through the router and without a socket.
 
 mod api;
+mod changes;
 mod entries;
 mod files;
 mod support;

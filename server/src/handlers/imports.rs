@@ -1,0 +1,119 @@
+//! `/v1/imports`: an archive brought into the tree; an exported upper becomes the upper that it was.
+
+use axum::{
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
+use ovl_core::{
+    Error, ErrorKind, VPath,
+    import::{Imported, OnConflict, Options, import},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared, change,
+    layers::{Omission, omission},
+    run,
+};
+use crate::{
+    body::upload,
+    json::Json,
+    problem::{INVALID_QUERY, Problem, ProblemBody, UNSUPPORTED_ENTRY, UNSUPPORTED_MEDIA},
+    query::Query,
+};
+
+/// Where an archive goes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ImportQuery {
+    /// `upper`, the only one so far.
+    into: Option<String>,
+    /// The directory that takes what is in it; made when it is missing.
+    path: Option<String>,
+    /// What becomes of an entry whose place is taken: `error` (by default; then nothing is changed), `replace` or `keep`.
+    on_conflict: Option<String>,
+}
+
+/// What an import did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Import)]
+pub(crate) struct ImportBody {
+    /// Entries that were taken.
+    entries: u64,
+    /// Content bytes among them.
+    bytes: u64,
+    /// Entries whose place was taken and stayed as it was.
+    kept: u64,
+    /// Whether it was an exported upper.
+    is_upper: bool,
+    /// What was left out, and why.
+    omissions: Vec<Omission>,
+}
+
+/// Import a zip or a tar, told apart by content. An exported upper brings its deletions and renames along.
+#[utoipa::path(post, path = "/v1/imports", tag = "changes", params(ImportQuery),
+    request_body(description = "The archive", content_type = "application/octet-stream", content = Vec<u8>),
+    responses(
+        (status = 201, description = "It was imported", body = ImportBody),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn post(
+    State(state): Shared,
+    Query(query): Query<ImportQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (into, options) = query.read()?;
+    let ctx = change::whole(&state, &headers)?;
+    let received = upload::receive(&state, &ctx, &headers, body).await?;
+    let imported = run(move || {
+        let source = received.content(&state.overlay, &ctx)?;
+        Ok(import(&state.overlay, &ctx, source, &into, &options).map_err(refused))
+    });
+    let imported = imported.await??;
+    Ok((StatusCode::CREATED, Json(ImportBody::of(&imported))).into_response())
+}
+
+/// Blames the archive, not the server, for what cannot be read.
+fn refused(error: Error) -> Problem {
+    let class = match error.kind() {
+        ErrorKind::Unsupported => &UNSUPPORTED_MEDIA,
+        ErrorKind::Corrupt => &UNSUPPORTED_ENTRY,
+        _ => return error.into(),
+    };
+    let why = error.cause().unwrap_or_else(|| error.kind().reason().to_owned());
+    Problem::new(class, ovl_core::printable(why.as_bytes()))
+}
+
+impl ImportQuery {
+    fn read(&self) -> Result<(VPath, Options), Problem> {
+        let bad = |detail: &str| Problem::new(&INVALID_QUERY, detail);
+        if self.into.as_deref().is_some_and(|into| into != "upper") {
+            return Err(bad("into is upper"));
+        }
+        let on_conflict = match self.on_conflict.as_deref() {
+            None | Some("error") => OnConflict::Error,
+            Some("replace") => OnConflict::Replace,
+            Some("keep") => OnConflict::Keep,
+            Some(_) => return Err(bad("on_conflict is error, replace or keep")),
+        };
+        let into = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        Ok((into, Options { on_conflict, ..Options::default() }))
+    }
+}
+
+impl ImportBody {
+    fn of(imported: &Imported) -> Self {
+        Self {
+            entries: imported.entries,
+            bytes: imported.bytes,
+            kept: imported.kept,
+            is_upper: imported.is_upper,
+            omissions: imported.omitted.iter().map(omission).collect(),
+        }
+    }
+}

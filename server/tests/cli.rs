@@ -1,0 +1,250 @@
+//! The program as a person starts it: what it prints, and how it ends.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+const WHEEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/click-8.5.1-py3-none-any.whl");
+
+fn program(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ovl-server"));
+    command.current_dir(folder).env_clear().env("XDG_CONFIG_HOME", folder.path().join("config"));
+    command
+}
+
+fn run(folder: &TempDir, flags: &[&str]) -> Output {
+    program(folder).args(flags).output().expect("it starts")
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A server that runs until it is dropped.
+struct Running {
+    child: Child,
+    url: String,
+}
+
+impl Running {
+    fn start(folder: &TempDir, flags: &[&str]) -> Self {
+        let ready = folder.path().join("ready");
+        let mut command = program(folder);
+        command.args(["--listen", "127.0.0.1:0", "--ready-file", "ready"]).args(flags);
+        let child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let begun = Instant::now();
+        while !ready.exists() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not get ready");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let url = std::fs::read_to_string(&ready).expect("an address").trim().to_owned();
+        Self { child, url }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        self.ask_with("X-Nothing: more", method, path, body)
+    }
+
+    fn ask_with(&self, line: &str, method: &str, path: &str, body: &str) -> String {
+        let host = self.url.strip_prefix("http://").expect("over TCP");
+        let mut stream = TcpStream::connect(host).expect("it listens");
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{line}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        text(&answer)
+    }
+
+    /// Asks it to stop, and returns its exit code and what it printed.
+    fn stop(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        let mut printed = String::new();
+        self.child.stderr.take().expect("piped").read_to_string(&mut printed).expect("text");
+        (self.child.wait().expect("it ends").code(), printed)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already where the test asked it to.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_server_starts_keeps_changes_in_its_upper_and_stops() {
+    let folder = folder();
+    let server = Running::start(&folder, &["--lower", WHEEL, "--upper", "./u"]);
+    assert!(server.ask("PUT", "/v1/files/click/core.py", "changed").starts_with("HTTP/1.1 204"));
+    let url = server.url.clone();
+    let (code, printed) = server.stop();
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("u/click/core.py")).expect("the upper has it"), "changed");
+    assert!(!folder.path().join("ready").exists());
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines[0], "Layers, topmost first:");
+    assert!(lines[1].contains("upper") && lines[1].contains("./u"), "{printed}");
+    assert!(lines[2].contains("lower  zip") && lines[2].contains(WHEEL), "{printed}");
+    assert!(lines[3].starts_with("Changes: ./u as "), "{printed}");
+    assert!(
+        printed.contains(&format!("Serving {url}\n")) && printed.contains(&format!("curl '{url}/v1/entries")),
+        "{printed}"
+    );
+    let again = Running::start(&folder, &["--lower", WHEEL, "--upper", "./u"]);
+    assert!(again.ask("GET", "/v1/files/click/core.py", "").ends_with("changed"));
+}
+
+#[test]
+fn mistakes_at_the_start_are_one_line_with_advice_and_a_code() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("lower/inner")).expect("made");
+    std::fs::create_dir_all(at("upper")).expect("made");
+    std::fs::write(at("text"), "no archive").expect("made");
+    std::fs::write(at("short"), "short").expect("made");
+    let wheel = std::fs::read(WHEEL).expect("the example");
+    std::fs::write(at("cut.zip"), &wheel[..wheel.len() - 30]).expect("made");
+    std::fs::write(at("typo.toml"), "lowr = \"a\"").expect("made");
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&[], 2, "--lower"),
+        (&["--lower", "gone.zip"], 3, "gone.zip"),
+        (&["--lower", "text"], 6, "neither a directory nor a zip"),
+        (&["--lower", "cut.zip"], 6, "cut.zip"),
+        (&["--lower", "tar:x.tar"], 2, "tar"),
+        (&["--lower", "lower", "--upper", "zip:u.zip"], 2, "zip"),
+        (&["--lower", "lower", "--upper", "lower"], 2, "overlap"),
+        (&["--lower", "lower", "--upper", "lower/inner"], 2, "overlap"),
+        (&["--lower", "lower", "--upper", "lower/new"], 2, "overlap"),
+        (&["--lower", "lower/inner", "--upper", "lower"], 2, "overlap"),
+        (&["--lower", "lower", "--upper", "none/u"], 3, "parent"),
+        (&["--lower", "lower", "--listen", "0.0.0.0:0"], 2, "--token-file"),
+        (&["--lower", "lower", "--listen", "nonsense"], 2, "unix:PATH"),
+        (&["--lower", "lower", "--token-file", "none"], 3, "token file"),
+        (&["--lower", "lower", "--token-file", "short"], 2, "16 characters"),
+        (&["--lower", "lower", "--config", "none.toml"], 3, "none.toml"),
+        (&["--config", "typo.toml"], 2, "lowr"),
+        (&["--lower", "lower", "--upperr", "u"], 2, "--upper"),
+        (&["--lower", "lower", "--log", "=x="], 2, "--log"),
+    ];
+    for (flags, code, word) in rows {
+        let output = run(&folder, flags);
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{flags:?}: {printed}");
+        assert!(printed.contains(word), "{flags:?}: {printed}");
+        assert!(printed.lines().count() == 1 || *code == 2, "{flags:?}: {printed}");
+    }
+}
+
+#[test]
+fn a_busy_port_and_an_upper_in_use_have_codes_of_their_own() {
+    let folder = folder();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = run(&folder, &["--upper", "mem:", "--listen", &address]);
+    assert_eq!((output.status.code(), text(&output.stderr).contains("is taken")), (Some(7), true));
+    let _server = Running::start(&folder, &["--upper", "u"]);
+    let output = run(&folder, &["--upper", "u", "--listen", "127.0.0.1:0"]);
+    assert_eq!((output.status.code(), text(&output.stderr).contains("in use")), (Some(8), true), "{output:?}");
+}
+
+#[test]
+fn an_upper_in_another_form_is_refused() {
+    let folder = folder();
+    let made = run(&folder, &["--upper", "u", "--upper-form", "portable", "--dry-run"]);
+    assert!(text(&made.stdout).contains("as portable"), "{made:?}");
+    let output = run(&folder, &["--upper", "u", "--upper-form", "kernel-user", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(9), "{output:?}");
+}
+
+#[test]
+fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
+    let folder = folder();
+    for name in ["flag", "variable", "file"] {
+        std::fs::create_dir(folder.path().join(name)).expect("made");
+    }
+    let config = folder.path().join("config/ovl");
+    std::fs::create_dir_all(&config).expect("made");
+    std::fs::write(config.join("config.toml"), "lower = [\"file\", \"flag\"]\nupper = \"mem:\"\n").expect("made");
+    let stack = |command: &mut Command| {
+        let output = command.arg("--dry-run").output().expect("it starts");
+        text(&output.stdout).lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let from_file = stack(&mut program(&folder));
+    assert_eq!(from_file.len(), 3, "{from_file:?}");
+    assert!(from_file[1].contains("file") && from_file[2].contains("flag"), "{from_file:?}");
+    let from_variable = stack(program(&folder).env("OVL_LOWER", "variable"));
+    assert!(from_variable.len() == 2 && from_variable[1].contains("variable"), "{from_variable:?}");
+    let from_flag = stack(program(&folder).env("OVL_LOWER", "variable").args(["--lower", "flag"]));
+    assert!(from_flag.len() == 2 && from_flag[1].contains("flag"), "{from_flag:?}");
+}
+
+#[test]
+fn the_help_teaches_with_examples() {
+    let folder = folder();
+    let help = text(&run(&folder, &["--help"]).stdout);
+    for word in
+        ["Examples:", "--lower site.zip --upper ./changes", "curl", "Exit codes:", "OVL_LISTEN", "Layers:", "Server:"]
+    {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_socket_file_is_for_its_owner_alone() {
+    use std::os::unix::{fs::PermissionsExt, net::UnixStream};
+
+    let folder = folder();
+    let socket = folder.path().join("s");
+    let listen = format!("unix:{}", socket.display());
+    let mut child = program(&folder)
+        .args(["--upper", "mem:", "--listen", &listen, "--ready-file", "ready"])
+        .spawn()
+        .expect("it starts");
+    let begun = Instant::now();
+    while !folder.path().join("ready").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not get ready");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(mode(&socket) & 0o777, 0o600);
+    let mut stream = UnixStream::connect(&socket).expect("it listens");
+    stream.write_all(b"GET /v1 HTTP/1.1\r\nHost: whatever\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("it is there").permissions().mode()
+    }
+}
+
+#[test]
+fn the_token_is_asked_for_and_never_printed() {
+    let folder = folder();
+    let token = "a-secret-of-some-length";
+    std::fs::write(folder.path().join("token"), format!("{token}\n")).expect("made");
+    let server = Running::start(&folder, &["--upper", "mem:", "--token-file", "token", "--log", "trace"]);
+    assert!(server.ask("GET", "/v1", "").starts_with("HTTP/1.1 401"));
+    let auth = format!("Authorization: Bearer {token}");
+    assert!(server.ask_with(&auth, "GET", "/v1", "").starts_with("HTTP/1.1 200"));
+    assert!(server.ask_with(&format!("{auth}x"), "GET", "/v1", "").starts_with("HTTP/1.1 401"));
+    let (_, printed) = server.stop();
+    assert!(!printed.contains(token), "{printed}");
+}
