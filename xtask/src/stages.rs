@@ -1,5 +1,7 @@
 //! What CI runs, in this order: what is quick and often wrong comes first.
 
+use std::ffi::OsStr;
+
 use crate::{
     checks,
     house::{House, finish},
@@ -30,6 +32,8 @@ enum Job {
     Cargo(&'static str),
     /// Runs cargo with these words for another machine, whose standard library is fetched where it is missing.
     For(&'static str, &'static str),
+    /// Runs a Python script of ours with these packages; it gets the folder of the built programs and one to work in.
+    Python(&'static str, &'static [&'static str]),
     /// Does something of our own.
     Own(fn(&House) -> Result<(), Stop>),
 }
@@ -47,6 +51,8 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
+    long("kernel-10000", Job::Own(checks::kernel_histories)),
+    long("real-archives", Job::Python("xtask/real.py", &[])),
     long("release", Job::Cargo("build --locked --workspace --release")),
 ];
 
@@ -67,7 +73,18 @@ impl Stage {
                 tools::rust_target(house, target).map_err(Stop::Missing)?;
                 finish(tools::without_c(house.cargo(words).args(["--target", target]), target)).map_err(Stop::Failed)
             }
+            Job::Python(script, packages) => {
+                tools::python(house, packages).map_err(Stop::Missing)?;
+                self.script(house, house.tools.join("python/bin/python"), script).map_err(Stop::Failed)
+            }
             Job::Own(run) => run(house),
         }
+    }
+
+    /// Builds the programs and runs a script over them.
+    fn script(&self, house: &House, interpreter: impl AsRef<OsStr>, script: &str) -> Result<(), String> {
+        finish(&mut house.cargo("build --quiet --locked --workspace"))?;
+        let folders = [house.target.join("debug"), house.tools.join(self.name)];
+        finish(house.program(interpreter).arg(script).args(folders))
     }
 }

@@ -29,6 +29,9 @@ pub(crate) fn python(house: &House, packages: &[&str]) -> Result<(), String> {
         finish(house.program("python3").args(["-m", "venv"]).arg(&home))
             .map_err(|e| format!("Python's venv is needed; `apt-get install python3-venv` gets it ({e})"))?;
     }
+    if packages.is_empty() {
+        return Ok(());
+    }
     let mut pip = house.program(home.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
     finish(&mut pip).map_err(|e| format!("cannot fetch {}: {e}", packages.join(", ")))
