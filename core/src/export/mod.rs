@@ -4,7 +4,7 @@
 //! member itself. Nothing is taken from a clock, and times of access are no part of an export: reading would change
 //! them. What a format cannot hold is counted and told, never dropped in silence.
 //!
-//! An upper's zip ends with a manifest ([`manifest`]) that holds all that the zip itself cannot; its tar carries
+//! An upper's zip ends with a manifest (`manifest`) that holds all that the zip itself cannot; its tar carries
 //! everything in PAX records. Either can be imported again without a loss, but for content that stood below metadata
 //! alone, which becomes a whole file.
 

@@ -82,7 +82,7 @@ pub struct ServerArgs {
     /// Serves other machines without a token: everyone who reaches the address may change everything.
     #[arg(long, env = "OVL_NO_AUTH", conflicts_with = "token_file")]
     pub no_auth: bool,
-    /// An origin (https://example.org) whose pages may read and write; may be repeated.
+    /// An origin (`https://example.org`) whose pages may read and write; may be repeated.
     #[arg(long, value_name = "ORIGIN", env = "OVL_CORS_ORIGIN", value_delimiter = '\n')]
     pub cors_origin: Vec<String>,
     /// The largest body that may be uploaded: bytes, or with K, M, G.
