@@ -11,6 +11,7 @@
 //! raw_path  etag  when  from the head of a request to values of the engine
 //! problem/             every error, from one table
 //! events  counters     what happened
+//! ovl/                 the other program: the engine without a server
 //! ```
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod guard;
 mod handlers;
 mod json;
 pub mod openapi;
+pub mod ovl;
 pub mod problem;
 mod query;
 pub mod raw_path;

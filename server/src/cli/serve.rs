@@ -184,12 +184,12 @@ fn settings(args: &ServerArgs) -> Settings {
 }
 
 #[cfg(unix)]
-fn owner() -> (u32, u32) {
+pub(crate) fn owner() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
 #[cfg(not(unix))]
-fn owner() -> (u32, u32) {
+pub(crate) fn owner() -> (u32, u32) {
     (0, 0)
 }
 
@@ -277,7 +277,7 @@ fn retract(file: Option<&Path>) {
 }
 
 /// Returns a number that no earlier start had: nanoseconds since 1970.
-fn nonce() -> u64 {
+pub(crate) fn nonce() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

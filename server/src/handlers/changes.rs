@@ -53,10 +53,10 @@ pub(crate) struct ChangeBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     path_b64: Option<String>,
     /// `added`, `modified`, `metadata`, `deleted`, `opaque`, `renamed` or `type_changed`.
-    what: &'static str,
+    pub(crate) what: &'static str,
     /// Where the lowers have it, when it was renamed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
+    pub(crate) from: Option<String>,
     /// What the lowers show there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<EntryKind>)]
@@ -192,7 +192,7 @@ fn gone(done: &Done) -> Response {
 }
 
 impl ChangeBody {
-    fn of(change: &Changed) -> Self {
+    pub(crate) fn of(change: &Changed) -> Self {
         let (path, path_b64) = readable_path(&change.path);
         let from = match &change.what {
             What::Renamed { from } => Some(readable_path(from).0),

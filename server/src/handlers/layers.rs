@@ -178,7 +178,7 @@ pub(crate) async fn get(
 }
 
 /// Tells what was left out.
-pub(super) fn omission(omitted: &Omitted) -> Omission {
+pub(crate) fn omission(omitted: &Omitted) -> Omission {
     let (name, name_b64) = readable(&omitted.name);
     Omission { name, name_b64, reason: omitted.reason.clone(), shown: omitted.shown }
 }

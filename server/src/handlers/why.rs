@@ -21,47 +21,47 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WhyBody {
     /// The path; no symbolic link is followed.
-    path: String,
+    pub(crate) path: String,
     /// The exact bytes of the path, in Base64, where they are no UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     path_b64: Option<String>,
     /// The layer that shows; missing when nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    shown: Option<String>,
+    pub(crate) shown: Option<String>,
     /// Content bytes in layers below that do not show.
     hidden_bytes: u64,
     /// What each layer says, topmost first.
-    layers: Vec<VerdictBody>,
+    pub(crate) layers: Vec<VerdictBody>,
 }
 
 /// What one layer says.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct VerdictBody {
     /// The layer.
-    layer: String,
+    pub(crate) layer: String,
     /// What it holds there; missing for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<EntryKind>)]
-    found: Option<&'static str>,
+    pub(crate) found: Option<&'static str>,
     /// Content bytes of a file there.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     /// `absent`, `shows`, `merges`, `gives_content`, `hides` or `hidden`.
-    fate: &'static str,
+    pub(crate) fate: &'static str,
     /// The layer that hides it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    hidden_by: Option<String>,
+    pub(crate) hidden_by: Option<String>,
     /// Where what hides it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
-    hidden_at: Option<String>,
+    pub(crate) hidden_at: Option<String>,
     /// What hides it: `whiteout`, `opaque` or `covered`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
     /// Whether a directory there hides everything below.
-    opaque: bool,
+    pub(crate) opaque: bool,
     /// Where the layers below are asked instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    redirect: Option<String>,
+    pub(crate) redirect: Option<String>,
 }
 
 /// Tell why a path looks as it does: the same answer comes with 404 when nothing shows.
@@ -80,7 +80,7 @@ pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Response, 
 }
 
 impl WhyBody {
-    fn of(why: &Why, ids: &[String]) -> Self {
+    pub(crate) fn of(why: &Why, ids: &[String]) -> Self {
         let (path, path_b64) = readable_path(&why.path);
         let hidden = why.layers.iter().filter(|verdict| matches!(verdict.fate, Fate::Hidden { .. }));
         Self {

@@ -1,0 +1,41 @@
+//! Asking before something is lost.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Args;
+
+use crate::cli::exit::{Failure, code};
+
+/// Whether to go ahead with what cannot be undone.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Consent {
+    /// Does not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// Says what would be done, and does nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl Consent {
+    /// Asks on a terminal unless `--yes` was said.
+    ///
+    /// # Errors
+    /// A no (1), and no terminal to ask on (2).
+    pub(super) fn ask(self, question: &str) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Failure::usage(format!("{question} Say --yes to go ahead, or --dry-run to look first")));
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        let unheard = |error| Failure::new(code::IO, format!("cannot read the answer: {error}"));
+        io::stderr().flush().and_then(|()| io::stdin().lock().read_line(&mut answer)).map_err(unheard)?;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(Failure::new(code::FAILED, "nothing was changed")),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `ovl digest`: BLAKE3 of files and trees.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Map;
+
+use super::{
+    print::{Format, List},
+    session::{Session, path},
+};
+use crate::{
+    cli::{exit::Failure, flags::StackArgs},
+    entry::readable_path,
+};
+
+#[derive(Args, Debug)]
+pub(super) struct Digest {
+    /// Files, or directories with everything beneath them; the whole tree by default.
+    #[arg(default_value = "/")]
+    paths: Vec<OsString>,
+    /// Which tree: merged, upper, or a layer (lower-1, ...).
+    #[arg(long, default_value = "merged")]
+    what: String,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+#[derive(Serialize)]
+struct Body {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+    blake3: String,
+}
+
+impl Digest {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let session = Session::open(&self.stack)?;
+        let tree = session.tree(&self.what)?;
+        let mut list = List::begin(self.format, "ovl.digest/1", &[("what", self.what.clone().into())], "digests")?;
+        for text in &self.paths {
+            let at = path(text)?;
+            let blake3 = session.overlay.digest(tree, &at)?.to_string();
+            let (path, path_b64) = readable_path(&at);
+            let line = format!("{blake3}  {at}");
+            list.line(&line, at.as_bytes(), &Body { path, path_b64, blake3 })?;
+        }
+        list.end(Map::new())
+    }
+}

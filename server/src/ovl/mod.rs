@@ -1,0 +1,93 @@
+//! `ovl`: the engine without a server, for scripts. One file a group of commands; each opens the stack that its flags
+//! name, makes one or a few calls of the engine and translates.
+//!
+//! What a command was asked for goes to the standard output, all else to the standard error. Every JSON object begins
+//! with its `schema`, a name and a version: the version changes when a field changes its meaning or goes away.
+
+mod archive;
+mod ask;
+mod changes;
+mod digest;
+mod inspect;
+mod print;
+mod session;
+mod show;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::exit::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  ovl ls -R --lower site.zip --upper ./changes
+  ovl cat index.html --lower site.zip --upper ./changes
+  ovl why index.html --lower patch.zip --lower site.zip
+  ovl changes --json --lower site.zip --upper ./changes
+  ovl discard index.html --lower site.zip --upper ./changes
+  ovl export --format zip --output result.zip --lower site.zip --upper ./changes
+  ovl inspect site.zip
+
+The layers can also stand in the environment (OVL_LOWER, one a line, and OVL_UPPER).
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or condition, 5 read-only or permission,
+6 corrupt layer, 8 upper in use, 9 wrong form of the upper, 74 I/O.";
+
+/// Looks into layers stacked as one tree, and changes, exports and imports what the upper layer holds.
+#[derive(Parser, Debug)]
+#[command(name = "ovl", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Lists a directory.
+    Ls(show::Ls),
+    /// Writes the content of files to the standard output.
+    Cat(show::Cat),
+    /// Shows all that is known of entries.
+    Stat(show::Stat),
+    /// Shows what every layer holds at a path, which one shows and what hides the rest.
+    Why(why::Why),
+    /// Lists what the upper changes.
+    Changes(changes::Changes),
+    /// Throws changes away: what the lowers hold shows again.
+    Discard(changes::Discard),
+    /// Writes a tree as a zip or tar.
+    Export(archive::Export),
+    /// Reads an archive into the upper: an exported upper as it was, any other as changes.
+    Import(archive::Import),
+    /// Prints BLAKE3 digests of files and trees.
+    Digest(digest::Digest),
+    /// Lists what an archive holds as it would be served, and what was left out and why.
+    Inspect(inspect::Inspect),
+}
+
+/// Runs the program with the arguments of its process.
+pub fn main() -> ExitCode {
+    match run(Program::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has closed it: there is no one to tell.
+        Err(failure) if failure.code == print::READER_GONE => ExitCode::SUCCESS,
+        Err(failure) => failure.report("ovl"),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Ls(ls) => ls.run(),
+        Command::Cat(cat) => cat.run(),
+        Command::Stat(stat) => stat.run(),
+        Command::Why(why) => why.run(),
+        Command::Changes(changes) => changes.run(),
+        Command::Discard(discard) => discard.run(),
+        Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
+        Command::Digest(digest) => digest.run(),
+        Command::Inspect(inspect) => inspect.run(),
+    }
+}

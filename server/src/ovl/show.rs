@@ -1,0 +1,151 @@
+//! `ovl ls`, `ovl cat`, `ovl stat`: what shows.
+
+use std::{ffi::OsString, io::Write};
+
+use clap::Args;
+use ovl_core::{
+    Kind, VPath,
+    overlay::{Detail, Follow, Shown, WalkOptions},
+    printable,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    print::{self, Format, List},
+    session::{Session, path},
+};
+use crate::{
+    cli::{exit::Failure, flags::StackArgs},
+    entry::{EntryBody, View, kind_name, readable_path},
+    time,
+};
+
+/// Content is written in pieces of this size.
+const PIECE: usize = 256 * 1024;
+
+#[derive(Args, Debug)]
+pub(super) struct Ls {
+    /// The directory; the root by default.
+    #[arg(default_value = "/")]
+    path: OsString,
+    /// Lists everything beneath it.
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Tells mode, owner, size, time and layer.
+    #[arg(long, short)]
+    long: bool,
+    /// Lists the whiteouts too.
+    #[arg(long)]
+    whiteouts: bool,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+impl Ls {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let session = Session::open(&self.stack)?;
+        let (view, at) = (session.view(), path(&self.path)?);
+        let detail = Detail { stats: true, whiteouts: self.whiteouts };
+        let depth = if self.recursive { usize::MAX } else { 1 };
+        let walk = session.overlay.walk(&at, WalkOptions { depth, detail })?;
+        let mut list = List::begin(self.format, "ovl.ls/1", &[("path", readable_path(&at).0.into())], "entries")?;
+        for line in walk {
+            let (path, shown) = line?;
+            let name = if self.recursive { path.as_bytes() } else { shown.name.as_bytes() };
+            let text = if self.long { long(&view, &shown, name) } else { short(&shown, name) };
+            list.line(&text, name, &view.line(&path, &shown, true))?;
+        }
+        list.end(Map::new())
+    }
+}
+
+fn short(shown: &Shown, name: &[u8]) -> String {
+    let mark = match shown.kind {
+        Kind::Dir => "/",
+        Kind::Symlink => "@",
+        Kind::Fifo => "|",
+        Kind::Socket => "=",
+        Kind::Whiteout => " (whiteout)",
+        _ => "",
+    };
+    format!("{}{mark}", printable(name))
+}
+
+fn long(view: &View, shown: &Shown, name: &[u8]) -> String {
+    let layer = &view.ids[shown.layer()];
+    let Some(stat) = &shown.stat else { return format!("{:<9}{layer:<9} {}", "-", short(shown, name)) };
+    let when = time::format(stat.attrs.mtime).unwrap_or_else(|| "-".into());
+    let when = when.split('.').next().unwrap_or_default();
+    let (kind, a) = (kind_name(shown.kind), stat.attrs);
+    let name = short(shown, name);
+    format!("{kind:<8} {:04o} {:>5} {:>5} {:>12} {when:<19} {layer:<9} {name}", a.mode, a.uid, a.gid, stat.size)
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Cat {
+    /// The files; symbolic links are followed within the tree.
+    #[arg(required = true)]
+    paths: Vec<OsString>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+impl Cat {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let session = Session::open(&self.stack)?;
+        let mut out = std::io::stdout().lock();
+        let mut piece = vec![0; PIECE];
+        for text in &self.paths {
+            let path = path(text)?;
+            let (_, blob) = session.overlay.open(&path, Follow::Yes)?;
+            let mut at = 0;
+            loop {
+                let got = blob.read_at(&mut piece, at).map_err(|error| error.or_at(&path))?;
+                if got == 0 {
+                    break;
+                }
+                out.write_all(&piece[..got]).map_err(print::failed)?;
+                at += got as u64;
+            }
+        }
+        out.flush().map_err(print::failed)
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Stat {
+    /// The entries; a symbolic link at the end is not followed.
+    #[arg(required = true)]
+    paths: Vec<OsString>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+impl Stat {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let session = Session::open(&self.stack)?;
+        let view = session.view();
+        let paths: Vec<VPath> = self.paths.iter().map(|text| path(text)).collect::<Result<_, _>>()?;
+        let mut list = List::begin(self.format, "ovl.stat/1", &[], "entries")?;
+        for path in paths {
+            let (_, body) = view.describe(&path)?;
+            list.line(&told(&body), path.as_bytes(), &body)?;
+        }
+        list.end(Map::new())
+    }
+}
+
+/// Writes one line a member of the entry's JSON form, those that nobody reads aside.
+fn told(body: &EntryBody) -> String {
+    let value = serde_json::to_value(body).expect("an entry holds nothing that JSON cannot");
+    let members = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
+    let lines = members.map(|(key, value)| match value {
+        Value::String(text) => format!("{key:<8} {}", printable(text.as_bytes())),
+        value => format!("{key:<8} {value}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
