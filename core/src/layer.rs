@@ -336,6 +336,8 @@ pub struct Change {
     pub opaque: bool,
     /// Sets a redirect.
     pub redirect: Option<Box<[u8]>>,
+    /// Whether the attributes may reach the host's inode, as [`New::faithful`] has it.
+    pub faithful: bool,
 }
 
 /// One change of an upper's tree, by itself all or nothing for readers and crashes.

@@ -118,15 +118,17 @@ impl Overlay {
         let attrs = layer.stat(&hit.node)?.attrs;
         let set = |x: crate::Xattr| -> XattrChange { (x.name, Some(x.value)) };
         let kept = Change {
-            mode: times.mode.or(Some(attrs.mode)),
+            mode: Some(attrs.mode),
             uid: Some(attrs.uid),
             gid: Some(attrs.gid),
             atime: Some(attrs.atime),
             xattrs: layer.xattrs(&hit.node)?.into_iter().map(set).collect(),
-            ..times.clone()
+            faithful: layer.caps().faithful,
+            ..Change::default()
         };
         let from_lower = !self.stack.is_upper(hit.layer);
-        self.place_upload(ctx, spot, upload, &kept, true)?;
+        self.commit(&[Step::Set { node: &upload.node, change: &kept }], ctx.now)?;
+        self.place_upload(ctx, spot, upload, times, true)?;
         let report = Report::of(Deed::Modified, &spot.path);
         Ok(if from_lower { report.and(Deed::CopiedUp(0), &spot.path) } else { report })
     }

@@ -296,3 +296,16 @@ fn change_beneath(overlay: &Overlay) -> bool {
     let removed = overlay.remove(&ctx(), &moved, Removal::File).is_ok();
     put && renamed && removed
 }
+
+#[test]
+fn new_content_keeps_the_owner_of_a_host_lower_on_the_inode() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let lower = place.file("l/f", "old");
+    std::os::unix::fs::chown(&lower, Some(1234), Some(4321)).unwrap();
+    put(&place.overlay(UpperOptions::default()), "f", "new");
+    let meta = fs::metadata(place.path("u/f")).unwrap();
+    assert_eq!((meta.uid(), meta.gid()), (1234, 4321));
+}

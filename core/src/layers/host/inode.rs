@@ -92,12 +92,12 @@ impl Inode<'_> {
 
     /// Applies a change to the inode and to `record`, which the caller stores.
     pub(super) fn change(&self, change: &Change, stat: &Stat, record: &mut Record) -> Result<()> {
-        let all = self.rights.privileged;
+        let all = change.faithful || self.rights.privileged;
         for (name, value) in &change.xattrs {
             self.set_xattr(name, value.as_deref(), stat.kind, all, record)?;
         }
         let logical = change.mode.or(record.mode).unwrap_or(stat.attrs.mode);
-        self.change_owner(change, stat, record)?;
+        self.change_owner(change, stat, all, record)?;
         // A new owner must not inherit special bits on the inode, nor lose them in the record.
         let owned = change.uid.is_some() || change.gid.is_some();
         if change.mode.is_some() || (owned && stat.attrs.mode & 0o6000 != 0) {
@@ -110,8 +110,8 @@ impl Inode<'_> {
         Ok(())
     }
 
-    fn change_owner(&self, change: &Change, stat: &Stat, record: &mut Record) -> Result<()> {
-        if self.rights.privileged {
+    fn change_owner(&self, change: &Change, stat: &Stat, all: bool, record: &mut Record) -> Result<()> {
+        if all {
             if change.uid.is_some() || change.gid.is_some() {
                 self.handle.set_owner(change.uid, change.gid).map_err(super::failed("set owner"))?;
             }
