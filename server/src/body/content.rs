@@ -59,8 +59,8 @@ struct Content {
 /// 412 and 416 as conditions and ranges ask, and what reading answers as long as nothing has been sent.
 pub(crate) async fn answer(info: &Info, blob: Arc<dyn Blob>, ask: &Ask<'_>) -> Result<Response, Problem> {
     let name = info.path.as_bytes().rsplit(|b| *b == b'/').next().unwrap_or_default();
-    let size = blob.size().map_err(|error| error.or_at(&info.path))?;
-    let content = Content { tag: info.tag, size, media: media::of(name), stored: blob.stored(), blob };
+    // The size that the tag was made of: content that is longer by now is cut, shorter content is an error.
+    let content = Content { tag: info.tag, size: info.stat.size, media: media::of(name), stored: blob.stored(), blob };
     let mut response = content.respond(ask).await.map_err(|error| error.or_at(info.path.as_bytes()))?;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);

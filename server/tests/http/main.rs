@@ -2,6 +2,7 @@
 
 mod api;
 mod changes;
+mod content;
 mod entries;
 mod files;
 mod support;
