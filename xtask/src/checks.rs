@@ -54,6 +54,22 @@ pub(crate) fn kernel_histories(house: &House) -> Result<(), Stop> {
     finish(tests.env("OVL_HISTORIES", "5000")).map_err(Stop::Failed)
 }
 
+/// Runs every fuzz target for ten minutes.
+pub(crate) fn fuzz(house: &House) -> Result<(), Stop> {
+    if !tools::has_cargo(house, "fuzz") {
+        finish(&mut house.cargo("install --quiet cargo-fuzz --version ^0.13")).map_err(Stop::Missing)?;
+    }
+    let fuzz = |words: &str| {
+        let mut cargo = house.program("rustup");
+        cargo.args(["run", "nightly", "cargo", "fuzz"]).args(words.split_whitespace());
+        cargo
+    };
+    for target in output(&mut fuzz("list")).map_err(Stop::Failed)?.lines() {
+        finish(&mut fuzz(&format!("run {target} -- -max_total_time=600"))).map_err(Stop::Failed)?;
+    }
+    Ok(())
+}
+
 /// Fetches the cargo subcommand `name` where it is missing.
 fn need(house: &House, name: &str, package: &str) -> Result<(), Stop> {
     if tools::has_cargo(house, name) {

@@ -3,6 +3,7 @@
 //! ```text
 //! main     reads the command
 //! serve    builds the server and starts it
+//! bench    builds what the benchmarks measure, and runs them
 //! test     runs stages and prints their seconds
 //! stages   the list of what CI runs: one line each
 //! checks   checks of our own that no tool has
@@ -10,6 +11,7 @@
 //! house    where things are, and how a program is run there
 //! ```
 
+mod bench;
 mod checks;
 mod house;
 mod serve;
@@ -27,6 +29,7 @@ Usage: cargo xtask COMMAND
   serve [FLAGS]           build the server if needed and start it with FLAGS (`serve --help` lists them)
   test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
                           --long adds what takes longer than CI may
+  bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate): J1 J2 J3 J5 J7, or some
   help                    show this text
 ";
 
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<(), String> {
     match args.split_first() {
         Some((command, rest)) if command == "serve" => serve::run(&House::find()?, rest),
+        Some((command, rest)) if command == "bench" => bench::run(&House::find()?, rest),
         Some((command, rest)) if command == "test" => test::run(&House::find()?, rest),
         Some((command, _)) if command != "help" && command != "--help" => {
             Err(format!("no command `{command}`; `cargo xtask help` lists them"))

@@ -53,6 +53,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
     long("kernel-10000", Job::Own(checks::kernel_histories)),
     long("real-archives", Job::Python("xtask/real.py", &[])),
+    long("fuzz", Job::Own(checks::fuzz)),
     long("release", Job::Cargo("build --locked --workspace --release")),
 ];
 
