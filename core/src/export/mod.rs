@@ -201,12 +201,13 @@ impl Out<'_> {
     }
 }
 
-/// Content is read in pieces of this size.
+/// Content is read in pieces of this size, short content in one.
 const PIECE: usize = 128 * 1024;
 
 /// Hands all bytes of a content to `take`, in order, and returns how many there were.
 fn each_piece(blob: &dyn Blob, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-    let mut piece = vec![0; PIECE];
+    let len = blob.size()?.clamp(1, PIECE as u64);
+    let mut piece = vec![0; len as usize];
     let mut at = 0;
     loop {
         let got = blob.read_at(&mut piece, at)?;

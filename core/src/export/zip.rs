@@ -31,13 +31,15 @@ const MAYBE_WIDE: u64 = 0xff00_0000;
 pub(super) struct Zip<'a> {
     out: Out<'a>,
     directory: Directory,
+    deflate: Deflate,
     /// Of an upper alone.
     manifest: Option<manifest::Writer>,
 }
 
 impl<'a> Zip<'a> {
     pub(super) fn new(out: Out<'a>, is_upper: bool) -> Self {
-        Self { out, directory: Directory::default(), manifest: is_upper.then(manifest::Writer::new) }
+        let manifest = is_upper.then(manifest::Writer::new);
+        Self { out, directory: Directory::default(), deflate: Deflate::new(), manifest }
     }
 
     fn note_losses(&self, member: &Member<'_>, losses: &mut Losses) {
@@ -74,7 +76,7 @@ impl<'a> Zip<'a> {
 
     /// Writes a short member, deflated if that is shorter.
     fn put_short(&mut self, mut head: Head, content: &[u8]) -> Result<()> {
-        let deflated = deflate_all(content)?;
+        let deflated = self.deflate.all(content)?;
         if deflated.len() >= content.len() {
             return self.put_bytes(head, content, content);
         }
@@ -115,12 +117,12 @@ impl<'a> Zip<'a> {
         let (at, wide) = (self.out.at, size >= MAYBE_WIDE);
         self.out.put(&head.local(None, wide))?;
         let start = self.out.at;
-        let (mut crc, mut deflate) = (Crc::new(), Deflate::new());
+        let mut crc = Crc::new();
         let read = each_piece(blob, |piece| {
             crc.update(piece);
-            deflate.push(piece, &mut self.out)
+            self.deflate.push(piece, &mut self.out)
         })?;
-        deflate.finish(&mut self.out)?;
+        self.deflate.finish(&mut self.out)?;
         let sums = Sums { crc: crc.sum(), packed: self.out.at - start, size: read };
         if sums.is_wide() && !wide {
             return Err(Error::new(ErrorKind::Busy, "export").because("it grew while it was read"));
@@ -211,7 +213,7 @@ fn verify(blob: &dyn Blob) -> Result<()> {
     }
 }
 
-/// A deflate stream going into the archive.
+/// A deflate stream going into the archive, used again for every member.
 struct Deflate {
     coder: Compress,
     buffer: Vec<u8>,
@@ -231,9 +233,20 @@ impl Deflate {
         Ok(())
     }
 
+    /// Ends the stream; the next push begins another.
     fn finish(&mut self, out: &mut Out<'_>) -> Result<()> {
         while self.step(b"", FlushCompress::Finish, out)? != Status::StreamEnd {}
+        self.coder.reset();
         Ok(())
+    }
+
+    /// Deflates bytes at hand.
+    fn all(&mut self, content: &[u8]) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut out = Out { inner: &mut bytes, at: 0 };
+        self.push(content, &mut out)?;
+        self.finish(&mut out)?;
+        Ok(bytes)
     }
 
     fn step(&mut self, input: &[u8], flush: FlushCompress, out: &mut Out<'_>) -> Result<Status> {
@@ -242,15 +255,6 @@ impl Deflate {
         out.put(&self.buffer)?;
         Ok(status)
     }
-}
-
-fn deflate_all(content: &[u8]) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut out = Out { inner: &mut bytes, at: 0 };
-    let mut deflate = Deflate::new();
-    deflate.push(content, &mut out)?;
-    deflate.finish(&mut out)?;
-    Ok(bytes)
 }
 
 fn failed(error: flate2::CompressError) -> Error {
