@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ovl_core::{
     layer_suite,
-    layers::{memory::Memory, zip},
+    layers::{memory::Memory, quota::Quota, zip},
     testing::{
         drawing::{Item, fill},
         source::Source,
@@ -29,3 +29,7 @@ fn zip(items: &[Item]) -> Held<Arc<dyn ovl_core::Layer>> {
 layer_suite!(memory_lower, memory);
 layer_suite!(zip_lower, zip);
 upper_suite!(memory_upper, || Held::new(Memory::new("memory", 0) as Arc<dyn ovl_core::WritableLayer>));
+upper_suite!(quota_upper, || {
+    let limited = Quota::new(Memory::new("memory", 0), u64::MAX).expect("memory can be counted");
+    Held::new(limited as Arc<dyn ovl_core::WritableLayer>)
+});

@@ -3,4 +3,5 @@
 #[cfg(any(unix, windows))]
 pub mod host;
 pub mod memory;
+pub mod quota;
 pub mod zip;

@@ -29,6 +29,9 @@ pub struct StackArgs {
     /// How long an acknowledged change has waited for the disk.
     #[arg(long, value_enum, value_name = "LEVEL", env = "OVL_DURABILITY", default_value = "full")]
     pub durability: DurabilityArg,
+    /// The most bytes of content that the upper may hold: a number, or with K, M, G [default: what the disk has].
+    #[arg(long, value_name = "BYTES", env = "OVL_QUOTA", value_parser = bytes)]
+    pub quota: Option<u64>,
     /// Whether directories of lower layers can be renamed, where the upper can record it.
     #[arg(long, value_enum, value_name = "on|off", env = "OVL_REDIRECT_DIR", default_value = "on")]
     pub redirect_dir: Switch,
@@ -95,4 +98,16 @@ pub enum ZipBackslash {
     Keep,
     /// A separator.
     Separator,
+}
+
+/// Reads a number of bytes: `4096`, `64K`, `16G`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "expected a number, or one with K, M or G".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
 }

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use super::{
     banner, config,
     exit::{Failure, code},
-    flags::StackArgs,
+    flags::{StackArgs, bytes},
     signals,
     stack::{self, Opened},
 };
@@ -103,18 +103,6 @@ pub struct ServerArgs {
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", env = "OVL_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
-}
-
-/// Reads a number of bytes: `4096`, `64K`, `16G`.
-fn bytes(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.char_indices().last() {
-        Some((at, 'k' | 'K')) => (&text[..at], 10),
-        Some((at, 'm' | 'M')) => (&text[..at], 20),
-        Some((at, 'g' | 'G')) => (&text[..at], 30),
-        _ => (text, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| "expected a number, or one with K, M or G".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
 }
 
 /// Runs the program with the arguments of its process.

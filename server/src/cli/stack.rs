@@ -10,6 +10,7 @@ use ovl_core::{
     layers::{
         host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
+        quota::Quota,
         zip::{self, Backslash, Names},
     },
     overlay::{Event, Policy},
@@ -58,8 +59,16 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     let mut layers: Vec<Sheet> = upper.iter().map(|(_, sheet)| sheet.clone()).collect();
     layers.extend(args.lower.iter().map(|spec| Sheet { upper: false, path: place(spec), form: None }));
     let policy = Policy { redirect_dir: args.redirect_dir == Switch::On };
-    let overlay = Overlay::new(upper.map(|(layer, _)| layer), lowers, policy, observer)?;
+    let upper = upper.map(|(layer, _)| limited(layer, args.quota)).transpose()?;
+    let overlay = Overlay::new(upper, lowers, policy, observer)?;
     Ok(Opened { overlay, layers })
+}
+
+fn limited(upper: Arc<dyn WritableLayer>, quota: Option<u64>) -> Result<Arc<dyn WritableLayer>, Failure> {
+    match quota {
+        None => Ok(upper),
+        Some(limit) => Ok(Quota::new(upper, limit)?),
+    }
 }
 
 fn place(spec: &LayerSpec) -> Option<PathBuf> {

@@ -239,6 +239,16 @@ async fn a_body_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn a_full_quota_refuses_content_and_still_lets_things_go() {
+    let site = Site::open(&["--upper", "mem:", "--quota", "1K"]);
+    assert_eq!(site.put("/v1/files/a", vec![0; 1000]).await.status, 201);
+    assert_eq!(site.put("/v1/files/b", vec![0; 1000]).await.slug(), "insufficient-storage");
+    assert_eq!(site.get("/v1/files/b").await.slug(), "not-found");
+    assert_eq!(site.send("DELETE", "/v1/files/a", &[], "").await.status, 204);
+    assert_eq!(site.put("/v1/files/b", vec![0; 1000]).await.status, 201);
+}
+
+#[tokio::test]
 async fn listings_are_compressed_and_their_tags_tell() {
     let site = Site::open(&["--lower", WHEEL]);
     let uri = "/v1/entries?list=true&recursive=true";
