@@ -34,6 +34,8 @@ enum Job {
     For(&'static str, &'static str),
     /// Runs a Python script of ours with these packages; it gets the folder of the built programs and one to work in.
     Python(&'static str, &'static [&'static str]),
+    /// The same for a script that needs Node, too.
+    Node(&'static str, &'static [&'static str]),
     /// Does something of our own.
     Own(fn(&House) -> Result<(), Stop>),
 }
@@ -48,6 +50,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("build", Job::Cargo("build --locked --workspace")),
     ci("tests", Job::Own(checks::tests)),
     ci("doc-tests", Job::Cargo("test --locked --workspace --doc")),
+    ci("clients", Job::Node("xtask/clients/clients.py", CLIENTS)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
@@ -56,6 +59,9 @@ pub(crate) const STAGES: &[Stage] = &[
     long("fuzz", Job::Own(checks::fuzz)),
     long("release", Job::Cargo("build --locked --workspace --release")),
 ];
+
+/// What the scripts beside the list need.
+const CLIENTS: &[&str] = &["-r", "xtask/clients/requirements.txt"];
 
 const fn ci(name: &'static str, job: Job) -> Stage {
     Stage { name, long: false, job }
@@ -74,12 +80,19 @@ impl Stage {
                 tools::rust_target(house, target).map_err(Stop::Missing)?;
                 finish(tools::without_c(house.cargo(words).args(["--target", target]), target)).map_err(Stop::Failed)
             }
-            Job::Python(script, packages) => {
-                tools::python(house, packages).map_err(Stop::Missing)?;
-                self.script(house, house.tools.join("python/bin/python"), script).map_err(Stop::Failed)
+            Job::Python(script, packages) => self.python(house, script, packages),
+            Job::Node(script, packages) => {
+                tools::node(house).map_err(Stop::Missing)?;
+                self.python(house, script, packages)
             }
             Job::Own(run) => run(house),
         }
+    }
+
+    /// Fetches packages, then builds the programs and runs a Python script over them.
+    fn python(&self, house: &House, script: &str, packages: &[&str]) -> Result<(), Stop> {
+        tools::python(house, packages).map_err(Stop::Missing)?;
+        self.script(house, house.tools.join("python/bin/python"), script).map_err(Stop::Failed)
     }
 
     /// Builds the programs and runs a script over them.

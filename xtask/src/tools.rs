@@ -22,7 +22,13 @@ pub(crate) fn without_c<'a>(command: &'a mut Command, target: &str) -> &'a mut C
     command.env(format!("CC_{target}"), "true").env(format!("AR_{target}"), "true")
 }
 
-/// Fetches Python packages (`name==version`) into an environment of our own. Their programs are then on the path.
+/// Checks that Node and its package manager are there.
+pub(crate) fn node(house: &House) -> Result<(), String> {
+    let found = |name: &str| output(house.program(name).arg("--version"));
+    found("node").and(found("npm")).map(drop).map_err(|e| format!("Node 20 or later with npm is needed ({e})"))
+}
+
+/// Fetches Python packages (`name==version`, or `-r` and a list of them) into an environment of our own. Their programs are then on the path.
 pub(crate) fn python(house: &House, packages: &[&str]) -> Result<(), String> {
     let home = house.tools.join("python");
     if !home.join("bin/pip").exists() {
