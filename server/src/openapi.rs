@@ -19,7 +19,7 @@ use crate::handlers::{about, changes, edit, entries, events, export, files, heal
         layers::overlay, layers::list, layers::get, layers::file, layers::entry, why::get,
         changes::list, changes::get, changes::discard, changes::discard_all, export::get, imports::post, events::get,
     ),
-    components(schemas(crate::entry::EntryKind)),
+    components(schemas(crate::entry::EntryKind, crate::problem::ProblemBody)),
     tags(
         (name = "files", description = "Content"),
         (name = "entries", description = "Metadata, directories, moves and copies"),
@@ -65,10 +65,17 @@ pub fn document() -> Value {
     });
     value["servers"] = json!([{"url": "/"}]);
     value["components"]["securitySchemes"] = json!({"token": {"type": "http", "scheme": "bearer"}});
+    value["components"]["responses"]["Problem"] = json!({
+        "description": "A problem; nothing was changed",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    });
     value["security"] = json!([{"token": []}, {}]);
     for (path, item) in value["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             operation["operationId"] = operation_id(method, path).into();
+            for class in ["4XX", "5XX"] {
+                operation["responses"][class] = json!({"$ref": "#/components/responses/Problem"});
+            }
             operation.as_object_mut().into_iter().flatten().for_each(|(_, part)| binary(part));
         }
     }

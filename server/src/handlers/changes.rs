@@ -87,7 +87,6 @@ pub(crate) struct ChangesPage {
     responses(
         (status = 200, description = "A page of changes, or with `Accept: application/x-ndjson` a stream of lines",
             content((ChangesPage = "application/json"), (String = "application/x-ndjson"))),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn list(
     State(state): Shared,
@@ -140,7 +139,6 @@ fn page(mut changes: Changes, limit: usize) -> ovl_core::Result<ChangesPage> {
     responses(
         (status = 200, description = "The change", body = ChangeBody),
         (status = 404, description = "The upper leaves it as it is below", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Json<ChangeBody>, Problem> {
     let (overlay, path) = (state.overlay.clone(), raw.path.clone());
@@ -154,7 +152,6 @@ pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Json<Chang
     params(("path" = String, Path, description = "The path; '/' may be escaped")),
     responses(
         (status = 204, description = "It was discarded"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn discard(State(state): Shared, raw: RawPath, headers: HeaderMap) -> Result<Response, Problem> {
     if raw.path.is_root() {
@@ -171,7 +168,6 @@ pub(crate) async fn discard(State(state): Shared, raw: RawPath, headers: HeaderM
     params(("If-Match" = String, Header, description = "The generation that is to go")),
     responses(
         (status = 204, description = "They were discarded"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn discard_all(State(state): Shared, headers: HeaderMap) -> Result<Response, Problem> {
     if !headers.contains_key(header::IF_MATCH) {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     entry::{AttrValue, EntryBody},
     json::Json,
-    problem::{INVALID_BODY, Problem, ProblemBody},
+    problem::{INVALID_BODY, Problem},
     query::Query,
     raw_path::RawPath,
     state,
@@ -131,7 +131,6 @@ impl<'de> Deserialize<'de> for PathText {
     request_body = NewEntry,
     responses(
         (status = 201, description = "It was created"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn put(
     State(state): Shared,
@@ -186,7 +185,6 @@ impl NewEntry {
     request_body(content((EntryPatch = "application/merge-patch+json"), (EntryPatch = "application/json"))),
     responses(
         (status = 200, description = "The entry as it is now", body = EntryBody),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn patch(
     State(state): Shared,
@@ -239,7 +237,6 @@ fn xattr((name, value): (String, Option<AttrValue>)) -> Result<XattrChange, Prob
     params(("path" = String, Path, description = "The path; '/' may be escaped"), DeleteQuery),
     responses(
         (status = 204, description = "It was removed"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn delete(
     State(state): Shared,
@@ -266,7 +263,6 @@ pub(crate) async fn delete(
 #[utoipa::path(post, path = "/v1/moves", tag = "entries", request_body = Transfer,
     responses(
         (status = 201, description = "It was moved"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn moves(
     State(state): Shared,
@@ -281,7 +277,6 @@ pub(crate) async fn moves(
 #[utoipa::path(post, path = "/v1/copies", tag = "entries", request_body = Transfer,
     responses(
         (status = 201, description = "It was copied"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn copies(
     State(state): Shared,

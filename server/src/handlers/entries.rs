@@ -15,7 +15,7 @@ use crate::{
     conditions::{self, Read},
     entry::{EntryBody, View},
     json::Json,
-    problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem, ProblemBody},
+    problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem},
     query::Query,
     raw_path::RawPath,
 };
@@ -55,7 +55,6 @@ pub(crate) struct EntriesQuery {
         (status = 200, description = "The entry; with `list`, a page of the directory, or with `Accept: application/x-ndjson` a stream of lines",
             content((EntryOrPage = "application/json"), (String = "application/x-ndjson"))),
         (status = 304, description = "The client has it"),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(
     State(state): Shared,

@@ -73,7 +73,6 @@ pub(crate) struct EventBody {
     responses(
         (status = 200, description = "Events; the data of each is JSON", content_type = "text/event-stream", body = EventBody),
         (status = 410, description = "What followed the id is no longer kept: list afresh", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(
     State(state): Shared,

@@ -29,7 +29,7 @@ use utoipa::IntoParams;
 
 use super::Shared;
 use crate::{
-    problem::{BACKEND_UNAVAILABLE, INVALID_QUERY, NOT_ACCEPTABLE, Problem, ProblemBody, RATE_LIMITED},
+    problem::{BACKEND_UNAVAILABLE, INVALID_QUERY, NOT_ACCEPTABLE, Problem, RATE_LIMITED},
     query::Query,
     state,
 };
@@ -64,7 +64,6 @@ pub(crate) struct ExportQuery {
 #[utoipa::path(get, path = "/v1/export", tag = "changes", params(ExportQuery),
     responses(
         (status = 200, description = "The archive", content((Vec<u8> = "application/zip"), (Vec<u8> = "application/x-tar"))),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(
     State(state): Shared,

@@ -15,7 +15,7 @@ use crate::{
         content::{self, Ask},
         upload::{self, Received},
     },
-    problem::{INVALID_BODY, INVALID_QUERY, Problem, ProblemBody, RANGE_NOT_SATISFIABLE},
+    problem::{INVALID_BODY, INVALID_QUERY, Problem, RANGE_NOT_SATISFIABLE},
     query::Query,
     raw_path::RawPath,
     time,
@@ -65,7 +65,6 @@ pub(crate) struct PatchQuery {
         (status = 200, description = "The content", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The ranges that were asked for", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 304, description = "The client has it"),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(
     State(state): Shared,
@@ -92,7 +91,6 @@ pub(crate) async fn read(tree: &Overlay, raw: &RawPath, ask: &Ask<'_>) -> Result
     responses(
         (status = 201, description = "It was created"),
         (status = 204, description = "It was replaced"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn put(
     State(state): Shared,
@@ -146,7 +144,6 @@ pub(super) fn instant(text: &str) -> Result<Time, &'static str> {
     request_body(description = "The bytes", content_type = "application/octet-stream", content = Vec<u8>),
     responses(
         (status = 204, description = "They were written"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn patch(
     State(state): Shared,
@@ -216,7 +213,6 @@ fn content_range(text: &str) -> Option<Place> {
     params(("path" = String, Path, description = "The path; '/' may be escaped")),
     responses(
         (status = 204, description = "It was removed"),
-        (status = "default", description = "A problem; nothing was changed", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn delete(State(state): Shared, raw: RawPath, headers: HeaderMap) -> Result<Response, Problem> {
     raw.refuse_slash()?;

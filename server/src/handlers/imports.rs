@@ -21,7 +21,7 @@ use super::{
 use crate::{
     body::upload,
     json::Json,
-    problem::{INVALID_QUERY, Problem, ProblemBody, UNSUPPORTED_ENTRY, UNSUPPORTED_MEDIA},
+    problem::{INVALID_QUERY, Problem, UNSUPPORTED_ENTRY, UNSUPPORTED_MEDIA},
     query::Query,
 };
 
@@ -59,7 +59,6 @@ pub(crate) struct ImportBody {
     request_body(description = "The archive", content_type = "application/octet-stream", content = Vec<u8>),
     responses(
         (status = 201, description = "It was imported", body = ImportBody),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn post(
     State(state): Shared,

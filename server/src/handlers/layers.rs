@@ -22,7 +22,7 @@ use crate::{
     conditions::{self, Read},
     entry::readable,
     json::Json,
-    problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
+    problem::{INVALID_QUERY, NOT_FOUND, Problem},
     query::Query,
     raw_path::RawPath,
     state,
@@ -109,7 +109,6 @@ pub(crate) struct LayerQuery {
 #[utoipa::path(get, path = "/v1/overlay", tag = "layers", responses(
     (status = 200, description = "The overlay", body = OverlayBody),
     (status = 304, description = "The client has it"),
-    (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn overlay(State(state): Shared, headers: HeaderMap) -> Result<Response, Problem> {
     let opaque = state.generation_tag();
@@ -156,7 +155,6 @@ fn body(state: &state::State, index: usize) -> LayerBody {
     params(("id" = String, Path, description = "The layer"), LayerQuery),
     responses(
         (status = 200, description = "The layer", body = LayerDetail),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(
     State(state): Shared,
@@ -193,7 +191,6 @@ fn find(state: &Arc<state::State>, id: &str) -> Result<usize, Problem> {
     params(("id" = String, Path, description = "The layer"), ("path" = String, Path, description = "The path; '/' may be escaped"), GetQuery),
     responses(
         (status = 200, description = "The content", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn file(
     State(state): Shared,
@@ -213,7 +210,6 @@ pub(crate) async fn file(
     params(("id" = String, Path, description = "The layer"), ("path" = String, Path, description = "The path; '/' may be escaped"), EntriesQuery),
     responses(
         (status = 200, description = "The entry, or a page of the directory", content((EntryOrPage = "application/json"), (String = "application/x-ndjson"))),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn entry(
     State(state): Shared,

@@ -13,7 +13,7 @@ use super::{Shared, run};
 use crate::{
     entry::{EntryKind, kind_name, readable, readable_path},
     json::Json,
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     raw_path::RawPath,
 };
 
@@ -70,7 +70,6 @@ pub(crate) struct VerdictBody {
     responses(
         (status = 200, description = "What shows, and what every layer says", body = WhyBody),
         (status = 404, description = "Nothing shows; what every layer says", body = WhyBody),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Response, Problem> {
     let (overlay, ids) = (state.overlay.clone(), state.merged.ids.clone());

@@ -43,7 +43,9 @@ fn operations_have_names_of_their_own_and_everything_is_described() {
         for (method, operation) in item.as_object().expect("methods") {
             names.push(operation["operationId"].as_str().expect("a name").to_owned());
             for (status, response) in operation["responses"].as_object().expect("responses") {
-                assert_ne!(response["description"], "", "{method} {path} {status}");
+                let told = response["$ref"].is_string()
+                    || response["description"].as_str().is_some_and(|text| !text.is_empty());
+                assert!(told, "{method} {path} {status}");
             }
             let declared = operation["parameters"].as_array().cloned().unwrap_or_default();
             let named = |name: &str| declared.iter().any(|one| one["name"] == name && one["in"] == "path");

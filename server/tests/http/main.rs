@@ -5,4 +5,5 @@ mod changes;
 mod content;
 mod entries;
 mod files;
+mod panics;
 mod support;
