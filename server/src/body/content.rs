@@ -190,6 +190,8 @@ impl Content {
 
 fn status(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
+    // Room for all headers of an answer at once: growing on the way costs more than the headers do.
+    *response.headers_mut() = HeaderMap::with_capacity(12);
     *response.status_mut() = status;
     response
 }
