@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use ovl_core::tree::Tree;
+use ovl_core::{Kind, tree::Tree};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -88,30 +88,38 @@ pub(crate) async fn read(
     }
     query.refuse_listing()?;
     let digest = query.wants_digest()?;
-    let (view, fields) = (view.clone(), query.fields);
-    let (info, mut body) = run({
-        let (view, path) = (view.clone(), raw.path.clone());
-        move || view.describe(&path)
-    })
-    .await?;
-    if raw.dir && info.stat.kind != ovl_core::Kind::Dir {
+    let (view, fields, wanted) = (view.clone(), query.fields, headers.clone());
+    let told = run(move || Ok(describe(&view, tree, &raw, digest, &wanted))).await??;
+    let mut response = match (told.body, fields) {
+        (None, _) => StatusCode::NOT_MODIFIED.into_response(),
+        (Some(body), Some(fields)) => Json(listing::pick(&body, &fields)).into_response(),
+        (Some(body), None) => Json(body).into_response(),
+    };
+    response.headers_mut().insert(header::ETAG, conditions::etag(&told.opaque));
+    Ok(response)
+}
+
+/// An entry and its validator.
+struct Told {
+    opaque: String,
+    /// `None` when the client has it.
+    body: Option<EntryBody>,
+}
+
+/// Describes an entry, unless the client knows it as it is; only then the digest is worth its time.
+fn describe(view: &View, tree: Tree, raw: &RawPath, digest: bool, headers: &HeaderMap) -> Result<Told, Problem> {
+    let (info, mut body) = view.describe(&raw.path)?;
+    if raw.dir && info.stat.kind != Kind::Dir {
         return Err(Problem::new(&NOT_A_DIRECTORY, "the path ends in '/'").at(raw.path.as_bytes()));
     }
     let opaque = info.tag.to_string();
-    let mut response = match conditions::read(headers, &opaque)? {
-        Read::Unchanged => StatusCode::NOT_MODIFIED.into_response(),
-        Read::Go => {
-            if digest {
-                body.blake3 = Some(run(move || view.tree.digest(tree, &raw.path)).await?.to_string());
-            }
-            match fields {
-                Some(fields) => Json(listing::pick(&body, &fields)).into_response(),
-                None => Json(body).into_response(),
-            }
-        }
-    };
-    response.headers_mut().insert(header::ETAG, conditions::etag(&opaque));
-    Ok(response)
+    if conditions::read(headers, &opaque)? == Read::Unchanged {
+        return Ok(Told { opaque, body: None });
+    }
+    if digest {
+        body.blake3 = Some(view.tree.digest(tree, &raw.path)?.to_string());
+    }
+    Ok(Told { opaque, body: Some(body) })
 }
 
 impl EntriesQuery {
