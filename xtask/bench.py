@@ -311,7 +311,7 @@ def j7():
     ours, theirs = in_turn(lambda: spend([OVL, "changes", *flags]), lambda: spend(["find", upper, "-printf", "%p %s\n"]))
     report("J7", "1,000 changes over 100,000 files", "s", ours[0], theirs[0], "find", 1.5)
     out = DATA / "out.tar"
-    ours, theirs = in_turn(lambda: spend([OVL, "export", *flags, "--what", "upper", "--format", "tar", "--output", out]),
+    ours, theirs = in_turn(lambda: spend([OVL, "export", *flags, "--what", "upper", "--format", "tar", "--output", out, "--yes"]),
                            lambda: spend(["tar", "-C", upper, "-cf", DATA / "peer.tar", "."]))
     report("J7", "export of the upper as tar", "s", ours[0], theirs[0], "tar", 1.5)
 

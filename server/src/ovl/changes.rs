@@ -105,5 +105,5 @@ fn print(list: &mut List, change: &Changed) -> Result<(), Failure> {
     let body = ChangeBody::of(change);
     let from = body.from.as_ref().map(|from| format!("{} -> ", printable(from.as_bytes()))).unwrap_or_default();
     let text = format!("{:<12} {from}{}", body.what, change.path);
-    list.line(&text, change.path.as_bytes(), &body)
+    list.line(|| text, change.path.as_bytes(), || body)
 }

@@ -46,18 +46,23 @@ impl List {
         Ok(list)
     }
 
-    /// Prints one line: `text` for people, `name` for `-0`, `body` as JSON.
-    pub(super) fn line(&mut self, text: &str, name: &[u8], body: &impl Serialize) -> Result<(), Failure> {
-        let json = |body| serde_json::to_string(body).expect("what is printed holds nothing that JSON cannot");
+    /// Prints one line: `text` for people, `name` for `-0`, `body` as JSON; only what is printed is made.
+    pub(super) fn line<B: Serialize>(
+        &mut self,
+        text: impl FnOnce() -> String,
+        name: &[u8],
+        body: impl FnOnce() -> B,
+    ) -> Result<(), Failure> {
+        let json = || serde_json::to_string(&body()).expect("what is printed holds nothing that JSON cannot");
         let line = match self.format {
-            Format { json: true, .. } if self.is_first => format!("\n{}", json(body)),
-            Format { json: true, .. } => format!(",\n{}", json(body)),
-            Format { ndjson: true, .. } => format!("{}\n", json(body)),
+            Format { json: true, .. } if self.is_first => format!("\n{}", json()),
+            Format { json: true, .. } => format!(",\n{}", json()),
+            Format { ndjson: true, .. } => format!("{}\n", json()),
             Format { null: true, .. } => {
                 self.put(name)?;
                 "\0".to_owned()
             }
-            _ => format!("{text}\n"),
+            _ => text() + "\n",
         };
         self.is_first = false;
         self.put(line.as_bytes())

@@ -47,15 +47,16 @@ impl Ls {
     pub(super) fn run(self) -> Result<(), Failure> {
         let session = Session::open(&self.stack)?;
         let (view, at) = (session.view(), path(&self.path)?);
-        let detail = Detail { stats: true, whiteouts: self.whiteouts };
+        let stats = self.long || self.format.json || self.format.ndjson;
+        let detail = Detail { stats, whiteouts: self.whiteouts };
         let depth = if self.recursive { usize::MAX } else { 1 };
         let walk = session.overlay.walk(&at, WalkOptions { depth, detail })?;
         let mut list = List::begin(self.format, "ovl.ls/1", &[("path", readable_path(&at).0.into())], "entries")?;
         for line in walk {
             let (path, shown) = line?;
             let name = if self.recursive { path.as_bytes() } else { shown.name.as_bytes() };
-            let text = if self.long { long(&view, &shown, name) } else { short(&shown, name) };
-            list.line(&text, name, &view.line(&path, &shown, true))?;
+            let text = || if self.long { long(&view, &shown, name) } else { short(&shown, name) };
+            list.line(text, name, || view.line(&path, &shown, true))?;
         }
         list.end(Map::new())
     }
@@ -133,7 +134,7 @@ impl Stat {
         let mut list = List::begin(self.format, "ovl.stat/1", &[], "entries")?;
         for path in paths {
             let (_, body) = view.describe(&path)?;
-            list.line(&told(&body), path.as_bytes(), &body)?;
+            list.line(|| told(&body), path.as_bytes(), || &body)?;
         }
         list.end(Map::new())
     }
