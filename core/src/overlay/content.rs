@@ -81,14 +81,16 @@ impl Overlay {
     pub fn put(&self, ctx: &Ctx, path: &VPath, upload: &Upload, options: &PutOptions) -> Result<Done> {
         let op = "write";
         let times = Change { mtime: Some(options.mtime.unwrap_or(ctx.now)), mode: options.mode, ..Change::default() };
+        // Content and attributes are made durable together, before the file gets its name.
+        self.commit(&[Step::Set { node: &upload.node, change: &times }], ctx.now).map_err(|e| e.or_at(path))?;
         upload.content.sync().map_err(|e| e.or_at(path))?;
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::Yes, op)?;
             ctx.when.check(self.current(&spot)?, path, op)?;
             match self.file_at(&spot, op)? {
-                None => self.put_first(ctx, &mut spot, upload, &times),
+                None => self.put_first(ctx, &mut spot, upload),
                 Some(true) => self.put_in_place(ctx, &spot, upload, &times),
-                Some(false) => self.put_over(ctx, &mut spot, upload, &times),
+                Some(false) => self.put_over(ctx, &mut spot, upload, options),
             }
         })
     }
@@ -106,38 +108,39 @@ impl Overlay {
         }
     }
 
-    fn put_first(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, times: &Change) -> Result<Report> {
+    fn put_first(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload) -> Result<Report> {
         self.vacant(spot, "write")?;
-        self.place_upload(ctx, spot, upload, times, false)?;
+        self.place_upload(ctx, spot, upload, false)?;
         Ok(Report::of(Deed::Created, &spot.path))
     }
 
-    fn put_over(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, times: &Change) -> Result<Report> {
+    fn put_over(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, options: &PutOptions) -> Result<Report> {
         let hit = spot.found("write")?;
         let layer = &self.stack.layers[hit.layer];
         let attrs = layer.stat(&hit.node)?.attrs;
         let set = |x: crate::Xattr| -> XattrChange { (x.name, Some(x.value)) };
+        let fresh = self.stack.layers[0].stat(&upload.node)?.attrs;
         let kept = Change {
-            mode: Some(attrs.mode),
-            uid: Some(attrs.uid),
-            gid: Some(attrs.gid),
-            atime: Some(attrs.atime),
+            mode: options.mode.is_none().then_some(attrs.mode).filter(|mode| *mode != fresh.mode),
+            uid: Some(attrs.uid).filter(|uid| *uid != fresh.uid),
+            gid: Some(attrs.gid).filter(|gid| *gid != fresh.gid),
             xattrs: layer.xattrs(&hit.node)?.into_iter().map(set).collect(),
-            faithful: layer.caps().faithful,
             ..Change::default()
         };
         let from_lower = !self.stack.is_upper(hit.layer);
-        self.commit(&[Step::Set { node: &upload.node, change: &kept }], ctx.now)?;
-        self.place_upload(ctx, spot, upload, times, true)?;
+        if kept != Change::default() {
+            let change = Change { faithful: layer.caps().faithful, ..kept };
+            self.commit(&[Step::Set { node: &upload.node, change: &change }], ctx.now)?;
+        }
+        self.place_upload(ctx, spot, upload, true)?;
         let report = Report::of(Deed::Modified, &spot.path);
         Ok(if from_lower { report.and(Deed::CopiedUp(0), &spot.path) } else { report })
     }
 
-    /// Gives an upload its attributes and its name; new content under an old name is no change of the directory.
-    fn place_upload(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, change: &Change, quiet: bool) -> Result<()> {
+    /// Gives an upload its name; new content under an old name (`quiet`) is no change of the directory.
+    fn place_upload(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, quiet: bool) -> Result<()> {
         let dir = self.parents_up(spot, "write")?;
         let node = &upload.node;
-        self.commit(&[Step::Set { node, change }], ctx.now)?;
         self.commit(&[Step::Place { node, dir: &dir, name: last_name(&spot.path)?, quiet }], ctx.now)
     }
 
