@@ -8,6 +8,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::{
     accept::TooSlow,
@@ -30,7 +31,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads a JSON body: 415 for another type, 413 beyond 1 MiB, 400 for what does not fit.
+/// Reads a JSON object: 415 for another type, 413 beyond 1 MiB, 400 for what does not fit.
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
@@ -39,7 +40,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(&UNSUPPORTED_MEDIA, "the body must be JSON: Content-Type: application/json"));
         }
         let body = Limited::new(request.into_body(), MAX).collect().await.map_err(|error| unreadable(&*error))?;
-        let value = serde_json::from_slice(&body.to_bytes());
+        // An object first: the members of a plain list would be taken for fields in their order.
+        let object = serde_json::from_slice::<Map<String, Value>>(&body.to_bytes());
+        let value = object.and_then(|object| T::deserialize(Value::Object(object)));
         value.map(Self).map_err(|error| Problem::new(&INVALID_BODY, error.to_string()))
     }
 }

@@ -2,9 +2,18 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::problem::{INVALID_QUERY, Problem};
+
+/// Reads a switch of a query: 0 or 1, nothing else.
+pub(crate) fn switch<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    match u8::deserialize(value)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(serde::de::Error::custom("a switch is 0 or 1")),
+    }
+}
 
 /// The query's parameters; unknown ones are refused where `T` refuses them.
 #[derive(Debug)]

@@ -95,8 +95,8 @@ struct Order {
 impl ExportQuery {
     fn read(&self, state: &state::State) -> Result<Order, Problem> {
         let bad = |detail: &str| Problem::new(&INVALID_QUERY, detail);
-        if self.reproducible == Some(0) {
-            return Err(bad("exports are always reproducible"));
+        if self.reproducible.is_some_and(|asked| asked != 1) {
+            return Err(bad("exports are always reproducible: reproducible=1, or nothing"));
         }
         let tree = match self.what.as_deref().unwrap_or("merged") {
             "merged" => Tree::Merged,

@@ -16,7 +16,7 @@ use crate::{
         upload::{self, Received},
     },
     problem::{INVALID_BODY, INVALID_QUERY, Problem, RANGE_NOT_SATISFIABLE},
-    query::Query,
+    query::{self, Query},
     raw_path::RawPath,
     time,
 };
@@ -27,9 +27,9 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(crate) struct GetQuery {
     /// 1: the answer asks to be saved as a file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "query::switch")]
     #[param(value_type = u8, minimum = 0, maximum = 1)]
-    pub(super) download: u8,
+    pub(super) download: bool,
 }
 
 /// How a file is put.
@@ -73,7 +73,7 @@ pub(crate) async fn get(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let ask = Ask { method: &method, headers: &headers, download: query.download == 1 };
+    let ask = Ask { method: &method, headers: &headers, download: query.download };
     read(&state.overlay, &raw, &ask).await
 }
 

@@ -201,7 +201,7 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let view = &state.layers[find(&state, &id.0)?].view;
-    let ask = Ask { method: &method, headers: &headers, download: query.download == 1 };
+    let ask = Ask { method: &method, headers: &headers, download: query.download };
     files::read(&view.tree, &raw, &ask).await
 }
 

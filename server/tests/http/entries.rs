@@ -103,6 +103,8 @@ async fn metadata_is_patched_and_shown() {
     site.json("PATCH", "/v1/entries/top", json!({"xattrs": {"user.k": null}})).await;
     assert_eq!(site.get("/v1/entries/top").await.value().get("xattrs"), None);
     assert_eq!(site.json("PATCH", "/v1/entries/top", json!({"mode": "99"})).await.slug(), "invalid-body");
+    assert_eq!(site.json("PATCH", "/v1/entries/top", json!([null, null])).await.slug(), "invalid-body");
+    assert_eq!(site.get("/v1/files/top?download=2").await.slug(), "invalid-query");
 }
 
 #[tokio::test]
