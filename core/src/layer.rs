@@ -254,7 +254,7 @@ pub struct Stored {
     pub method: u16,
     /// The general purpose flags of the entry: bit 0 says that the bytes are encrypted.
     pub flags: u16,
-    /// DOS date (upper half) and time of the entry, which some encryption needs to be read again.
+    /// Of an encrypted entry, its DOS date (upper half) and time, which some encryption needs to be read again.
     pub time: u32,
     /// CRC-32 of the content, as the archive declares it.
     pub crc32: u32,

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ovl_core::testing::{history::Bytes, twin};
+use ovl_core::testing::{drawing::memory, history::Bytes, twin};
 
 fuzz_target!(|data: &[u8]| {
-    twin::check(&mut Bytes(data), data.len() / 4);
+    twin::check(&mut Bytes(data), data.len() / 4, memory("upper", ""));
 });

@@ -6,7 +6,7 @@ use crate::{
     Blob, BlobMut, Change, Error, ErrorKind, Kind, Marks, New, Node, Result, Step, Stored, Time, VPath, XattrChange,
     layer::Device,
     overlay::{
-        Ctx, Deed, Done, Follow, Overlay, Spot,
+        Ctx, Deed, Done, Follow, Info, Overlay, Spot,
         copy_up::Copy,
         write::{Report, last_name},
     },
@@ -86,38 +86,42 @@ impl Overlay {
         upload.content.sync().map_err(|e| e.or_at(path))?;
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::Yes, op)?;
-            ctx.when.check(self.current(&spot)?, path, op)?;
-            match self.file_at(&spot, op)? {
+            let there = self.standing(&spot)?;
+            ctx.when.check(there.as_ref().map(|info| info.tag), path, op)?;
+            match there {
                 None => self.put_first(ctx, &mut spot, upload),
-                Some(true) => self.put_in_place(ctx, &spot, upload, &times),
-                Some(false) => self.put_over(ctx, &mut spot, upload, options),
+                Some(file) if self.has_names(&file, op)? => self.put_in_place(ctx, &spot, upload, &times),
+                Some(file) => self.put_over(ctx, &mut spot, &file, upload, options),
             }
         })
     }
 
-    /// Returns `None` for a free name, and for a file whether it has several names in the upper.
-    fn file_at(&self, spot: &Spot, op: &'static str) -> Result<Option<bool>> {
-        let Some(hit) = spot.place.top() else { return Ok(None) };
-        match hit.node.kind {
-            Kind::File => {
-                let shared = self.stack.is_upper(hit.layer) && self.stack.layers[0].stat(&hit.node)?.nlink > 1;
-                Ok(Some(shared))
-            }
-            Kind::Dir => Err(Error::new(ErrorKind::IsADirectory, op).at(&spot.path)),
-            _ => Err(Error::new(ErrorKind::UnsupportedEntry, op).at(&spot.path)),
+    /// Returns whether a file has several names in the upper. Refuses what is no file.
+    fn has_names(&self, file: &Info, op: &'static str) -> Result<bool> {
+        match file.stat.kind {
+            Kind::File => Ok(self.stack.is_upper(file.layers[0]) && file.stat.nlink > 1),
+            Kind::Dir => Err(Error::new(ErrorKind::IsADirectory, op).at(&file.path)),
+            _ => Err(Error::new(ErrorKind::UnsupportedEntry, op).at(&file.path)),
         }
     }
 
     fn put_first(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload) -> Result<Report> {
         self.vacant(spot, "write")?;
         self.place_upload(ctx, spot, upload, false)?;
-        Ok(Report::of(Deed::Created, &spot.path))
+        Ok(Report::of(Deed::Created, &spot.path).at(&upload.node))
     }
 
-    fn put_over(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload, options: &PutOptions) -> Result<Report> {
+    fn put_over(
+        &self,
+        ctx: &Ctx,
+        spot: &mut Spot,
+        file: &Info,
+        upload: &Upload,
+        options: &PutOptions,
+    ) -> Result<Report> {
         let hit = spot.found("write")?;
         let layer = &self.stack.layers[hit.layer];
-        let attrs = layer.stat(&hit.node)?.attrs;
+        let attrs = file.stat.attrs;
         let set = |x: crate::Xattr| -> XattrChange { (x.name, Some(x.value)) };
         let fresh = self.stack.layers[0].stat(&upload.node)?.attrs;
         let kept = Change {
@@ -133,7 +137,7 @@ impl Overlay {
             self.commit(&[Step::Set { node: &upload.node, change: &change }], ctx.now)?;
         }
         self.place_upload(ctx, spot, upload, true)?;
-        let report = Report::of(Deed::Modified, &spot.path);
+        let report = Report::of(Deed::Modified, &spot.path).at(&upload.node);
         Ok(if from_lower { report.and(Deed::CopiedUp(0), &spot.path) } else { report })
     }
 
@@ -172,10 +176,11 @@ impl Overlay {
         self.upper(op).map_err(|e| e.or_at(path))?;
         for _ in 0..TRIES {
             let seen = self.resolve(path, Follow::Yes, op)?;
-            let before = self.current(&seen)?;
+            let there = self.standing(&seen)?;
+            let before = there.as_ref().map(|info| info.tag);
             ctx.when.check(before, path, op)?;
-            seen.found(op)?;
-            let shared = self.file_at(&seen, op)? == Some(true);
+            let file = there.ok_or_else(|| Error::new(ErrorKind::NotFound, op).at(&seen.path))?;
+            let shared = self.has_names(&file, op)?;
             let copy = if shared { None } else { Some(self.edited_clone(&seen, &write)?) };
             let mut raced = false;
             let done = self.change(path, op, || {
@@ -209,7 +214,7 @@ impl Overlay {
         self.commit(&[Step::Set { node: &copy.node, change: &change }], ctx.now)?;
         let step = Step::Place { node: &copy.node, dir: &dir, name: last_name(&spot.path)?, quiet: true };
         self.commit(&[step], ctx.now)?;
-        let report = Report::of(Deed::Modified, &spot.path);
+        let report = Report::of(Deed::Modified, &spot.path).at(&copy.node);
         if !from_lower {
             return Ok(report);
         }

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
-    overlay::redirect::Sought,
+    overlay::redirect::{Sought, parts},
 };
 
 /// The most symbolic links that one lookup follows.
@@ -117,8 +117,10 @@ pub enum Follow {
     Yes,
 }
 
-enum Part {
-    Down(NameBuf),
+enum Part<'a> {
+    Down(Name<'a>),
+    /// Down a name of a link's target.
+    Linked(NameBuf),
     Up,
 }
 
@@ -142,9 +144,9 @@ impl Stack {
         let mut hits: Vec<Hit> = Vec::with_capacity(self.layers.len());
         for (layer, tree) in self.layers.iter().enumerate() {
             let node = tree.root();
-            let marks = self.marks(layer, &node)?;
             // The upper root's marks have no effect, a lower root's opaque mark does (L07, L23).
-            let ends = marks.opaque == Opaque::Yes && !self.is_upper(layer);
+            let marks = if self.is_upper(layer) { Marks::default() } else { self.marks(layer, &node)? };
+            let ends = marks.opaque == Opaque::Yes;
             hits.push(Hit { layer, node, marks, hidden: None });
             if ends {
                 break;
@@ -195,18 +197,18 @@ impl Stack {
     }
 
     /// Looks for what is sought in one layer, from `base`: one name, or behind an absolute redirect a path.
-    fn look_in(&self, layer: usize, base: Node, sought: &mut Sought) -> Result<Option<(Node, Marks)>> {
-        let parts = sought.parts()?;
+    fn look_in(&self, layer: usize, base: Node, sought: &mut Sought<'_>) -> Result<Option<(Node, Marks)>> {
+        let what = sought.what();
         let (mut node, mut marks) = (base, Marks::default());
-        for (index, part) in parts.iter().enumerate() {
-            let last = index + 1 == parts.len();
-            let Some(found) = self.layers[layer].lookup(&node, part.as_name())? else { return Ok(None) };
-            if !sought.takes(found.kind, last) {
+        for part in parts(&what) {
+            let part = part?;
+            let Some(found) = self.layers[layer].lookup(&node, part.name)? else { return Ok(None) };
+            if !sought.takes(found.kind, part.is_last()) {
                 sought.stop();
-                return Ok((last && found.kind == Kind::Whiteout).then_some((found, marks)));
+                return Ok((part.is_last() && found.kind == Kind::Whiteout).then_some((found, marks)));
             }
             marks = self.marks(layer, &found)?;
-            sought.note(found.kind, &marks, &parts, index).map_err(|e| e.in_layer(&self.layers[layer].caps().name))?;
+            sought.note(found.kind, &marks, &part).map_err(|e| e.in_layer(&self.layers[layer].caps().name))?;
             node = found;
         }
         Ok(Some((node, marks)))
@@ -228,18 +230,22 @@ impl Stack {
     }
 
     fn walk(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
-        let mut parts: VecDeque<Part> = path.names().map(|name| Part::Down(name.to_owned())).collect();
+        let mut parts: VecDeque<Part<'_>> = path.names().map(Part::Down).collect();
         let mut spot = self.start()?;
         let mut hops = 0;
         while let Some(part) = parts.pop_front() {
             spot.must_be_dir(op)?;
-            let Part::Down(name) = part else {
-                spot.up();
-                continue;
+            let name = match &part {
+                Part::Down(name) => *name,
+                Part::Linked(name) => name.as_name(),
+                Part::Up => {
+                    spot.up();
+                    continue;
+                }
             };
-            let found = self.step(&spot.place, name.as_name(), Look::default())?;
+            let found = self.step(&spot.place, name, Look::default())?;
             let Some(target) = self.link_target(&found, follow == Follow::Yes || !parts.is_empty())? else {
-                spot.down(name.as_name(), found);
+                spot.down(name, found);
                 continue;
             };
             hops += 1;
@@ -299,12 +305,12 @@ impl Spot {
 }
 
 /// Puts the parts of a link's target before those that are left.
-fn prepend(parts: &mut VecDeque<Part>, target: &[u8]) -> Result<()> {
+fn prepend(parts: &mut VecDeque<Part<'_>>, target: &[u8]) -> Result<()> {
     for part in target.split(|b| *b == b'/').rev() {
         match part {
             b"" | b"." => {}
             b".." => parts.push_front(Part::Up),
-            name => parts.push_front(Part::Down(Name::new(name)?.to_owned())),
+            name => parts.push_front(Part::Linked(NameBuf::new(name)?)),
         }
     }
     Ok(())

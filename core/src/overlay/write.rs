@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::{
-    Device, Error, ErrorKind, Kind, Marks, Name, New, Opaque, Result, Step, Time, VPath,
+    Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Place, Spot, Tag,
         copy_up::{Copy, needs_copy},
@@ -21,12 +21,18 @@ pub(super) struct Report {
     pub(super) deeds: Vec<(Deed, VPath)>,
     pub(super) created: bool,
     pub(super) copied_up: u64,
+    /// The upper's object that stands at the first path now and shows alone, when that is known.
+    pub(super) node: Option<Node>,
 }
 
 impl Report {
     pub(super) fn of(deed: Deed, path: &VPath) -> Self {
         let created = deed == Deed::Created;
-        Self { deeds: vec![(deed, path.clone())], created, copied_up: 0 }
+        Self { deeds: vec![(deed, path.clone())], created, copied_up: 0, node: None }
+    }
+
+    pub(super) fn at(self, node: &Node) -> Self {
+        Self { node: Some(node.clone()), ..self }
     }
 
     pub(super) fn and(mut self, deed: Deed, path: &VPath) -> Self {
@@ -91,20 +97,30 @@ impl Overlay {
         Err(Error::new(ErrorKind::Busy, op).at(path).because("it kept changing"))
     }
 
+    /// Returns what stands at a spot, if anything does.
+    pub(super) fn standing(&self, spot: &Spot) -> Result<Option<Info>> {
+        spot.place.top().map(|_| self.info(spot)).transpose()
+    }
+
     /// Returns the tag of what stands at a spot, for conditions.
     pub(super) fn current(&self, spot: &Spot) -> Result<Option<Tag>> {
-        match spot.place.top() {
-            Some(_) => self.info(spot).map(|info| Some(info.tag)),
-            None => Ok(None),
-        }
+        Ok(self.standing(spot)?.map(|info| info.tag))
     }
 
     /// Returns what stands where a change was made, while no other change can come between.
     fn shown_after(&self, report: &Report) -> Result<Option<Info>> {
-        match report.deeds.first() {
-            None | Some((Deed::Removed | Deed::Discarded, _)) => Ok(None),
-            Some((_, path)) => self.info(&self.resolve(path, Follow::No, "read")?).map(Some),
+        match (report.deeds.first(), &report.node) {
+            (None | Some((Deed::Removed | Deed::Discarded, _)), _) => Ok(None),
+            (Some((_, path)), Some(node)) => self.info_of(path, node).map(Some),
+            (Some((_, path)), None) => self.info(&self.resolve(path, Follow::No, "read")?).map(Some),
         }
+    }
+
+    /// Returns what an object of the upper shows at a path where no lower contributes.
+    fn info_of(&self, path: &VPath, node: &Node) -> Result<Info> {
+        let upper = &self.stack.layers[0];
+        let stat = upper.stat(node).map_err(|e| e.or_at(path))?;
+        Ok(Info { path: path.clone(), tag: Tag::of(&**upper, &stat), stat, layers: vec![0] })
     }
 
     /// Makes a directory. Over the upper's whiteout it is opaque (semantics W07), in a merged directory too when

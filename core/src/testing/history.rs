@@ -127,13 +127,16 @@ pub fn layer(rng: &mut impl Choose, marks: bool) -> String {
 }
 
 /// Runs an operation on an overlay, as root with umask 022, no symbolic link followed at the end.
+///
+/// # Panics
+/// When the change reports something else than what shows afterwards.
 pub fn run(overlay: &Overlay, op: &Op, now: Time) -> Result<()> {
     let ctx = Ctx { umask: 0o022, now, ..Ctx::default() };
     let no_link = |path: &VPath| match overlay.entry(path, Follow::No) {
         Ok(info) if info.stat.kind == Kind::Symlink => Err(crate::Error::new(crate::ErrorKind::Loop, "open").at(path)),
         _ => Ok(()),
     };
-    match op {
+    let done = match op {
         Op::Put(path, bytes) => {
             no_link(path)?;
             let upload = overlay.upload(&ctx)?;
@@ -163,6 +166,9 @@ pub fn run(overlay: &Overlay, op: &Op, now: Time) -> Result<()> {
             let change = Change { xattrs: vec![(XATTR.into(), None)], ..Change::default() };
             overlay.set(&ctx, path, Follow::No, &change)
         }
+    }?;
+    if let Some(info) = &done.info {
+        assert_eq!(&overlay.entry(&info.path, Follow::No)?, info, "what {op:?} reports is what shows");
     }
-    .map(drop)
+    Ok(())
 }

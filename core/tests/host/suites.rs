@@ -7,7 +7,9 @@ use ovl_core::{
     layers::host::{self, Form, LowerOptions, UpperOptions},
     testing::{
         drawing::{Item, fill},
+        history::Rng,
         suite::Held,
+        twin,
     },
     upper_suite,
 };
@@ -38,3 +40,21 @@ layer_suite!(portable_lower, lower(Form::Portable));
 upper_suite!(portable_upper, upper(form(Form::Portable)));
 layer_suite!(user_lower, lower(Form::KernelUser));
 upper_suite!(user_upper, upper(form(Form::KernelUser)));
+
+/// Few histories: each step draws a tree on the disk.
+fn twins(wanted: Form) {
+    for seed in 1..=20 {
+        let place = Place::new();
+        twin::check(&mut Rng(seed), 40, place.upper(form(wanted)).unwrap());
+    }
+}
+
+#[test]
+fn a_portable_upper_behaves_like_a_plain_tree() {
+    twins(Form::Portable);
+}
+
+#[test]
+fn a_user_upper_behaves_like_a_plain_tree() {
+    twins(Form::KernelUser);
+}

@@ -25,7 +25,9 @@ const WEIGHTY: u16 = ENCRYPTED | 1 << 5 | STRONG | MASKED;
 pub(super) struct Local {
     /// Where the content begins, from the start of the archive proper.
     pub(super) data: u64,
-    /// DOS date and time, date in the upper half.
+    /// The length of its extra fields.
+    pub(super) extra: u16,
+    /// Of an encrypted member, DOS date and time, date in the upper half.
     pub(super) time: u32,
     /// The extra fields without which an encrypted member cannot be read.
     pub(super) lock: Box<[u8]>,
@@ -60,9 +62,15 @@ pub(super) fn read(source: &dyn Blob, base: u64, index: &Index, id: u32) -> Resu
     if flags & MASKED == 0 {
         sizes(fixed, &extra, record)?;
     }
-    let data = record.local + (header.len() + extra.len()) as u64;
-    let time = u32_at(fixed, 10).unwrap_or_default();
-    Ok(Local { data, time, lock: lock(&extra, record) })
+    let encrypted = record.flags & ENCRYPTED != 0;
+    let time = u32_at(fixed, 10).filter(|_| encrypted).unwrap_or_default();
+    Ok(Local { time, lock: lock(&extra, record), ..known(index, id, field(28)) })
+}
+
+/// Returns what [`read`] returns for a member that is not encrypted and whose header is known to agree.
+pub(super) fn known(index: &Index, id: u32, extra: u16) -> Local {
+    let data = index.records[id as usize].local + (LEN + index.written_len(id)) as u64 + u64::from(extra);
+    Local { data, extra, time: 0, lock: Box::default() }
 }
 
 /// Returns where the content of a member ends whose span was taken from the directory: behind the extra fields too.

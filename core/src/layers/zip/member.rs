@@ -45,7 +45,10 @@ struct Front {
 impl Member {
     /// Opens the content of a record. Refuses what [`local::read`] refuses.
     pub(super) fn open(zip: &Arc<Shared>, id: u32) -> Result<Self> {
-        let local = local::read(&*zip.source, zip.base, &zip.index, id)?;
+        let local = match zip.known_extra(id) {
+            Some(extra) => local::known(&zip.index, id, extra),
+            None => local::read(&*zip.source, zip.base, &zip.index, id)?,
+        };
         let record = zip.record(id);
         let content = content(record);
         if matches!(content, Content::Plain(_)) && record.packed != record.size {
@@ -104,7 +107,7 @@ impl Member {
         if front.crc.sum() != self.record().crc {
             return Err(corrupt("the content of a member does not fit its CRC-32"));
         }
-        self.zip.set_verified(self.id);
+        self.zip.set_verified(self.id, self.local.extra);
         Ok(())
     }
 
@@ -124,7 +127,7 @@ impl Member {
         decoder.skip(&task, offset)?;
         let got = decoder.read(&task, buf)?;
         if decoder.at == record.size {
-            self.zip.set_verified(self.id);
+            self.zip.set_verified(self.id, self.local.extra);
         } else {
             *slot = Some(decoder);
         }

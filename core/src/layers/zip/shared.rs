@@ -2,11 +2,14 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU16, Ordering},
 };
 
 use super::index::{Index, Record};
 use crate::{Blob, Error, ErrorKind, Result};
+
+/// A member that no full read has verified yet.
+const UNREAD: u16 = 0;
 
 pub(super) struct Shared {
     pub(super) source: Arc<dyn Blob>,
@@ -17,13 +20,13 @@ pub(super) struct Shared {
     /// The layer's name.
     pub(super) name: String,
     pub(super) index: Index,
-    /// A bit for each record whose content was read in full and found to be as declared.
-    verified: Box<[AtomicU64]>,
+    /// What the first full read of each record's content found, see [`Shared::set_verified`].
+    verified: Box<[AtomicU16]>,
 }
 
 impl Shared {
     pub(super) fn new(source: Arc<dyn Blob>, base: u64, stamp: u128, name: String, index: Index) -> Self {
-        let verified = (0..index.records.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let verified = index.records.iter().map(|_| AtomicU16::new(UNREAD)).collect();
         Self { source, base, stamp, name, index, verified }
     }
 
@@ -31,12 +34,23 @@ impl Shared {
         &self.index.records[id as usize]
     }
 
+    /// Returns whether the content was read in full and found to be as declared.
     pub(super) fn is_verified(&self, id: u32) -> bool {
-        self.verified[id as usize / 64].load(Ordering::Relaxed) & bit(id) != 0
+        self.verified[id as usize].load(Ordering::Relaxed) != UNREAD
     }
 
-    pub(super) fn set_verified(&self, id: u32) {
-        self.verified[id as usize / 64].fetch_or(bit(id), Ordering::Relaxed);
+    /// Notes that the content is as declared, and how long the extra fields of its local header are.
+    pub(super) fn set_verified(&self, id: u32, extra: u16) {
+        self.verified[id as usize].store(extra.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Returns the length of the local header's extra fields, when the header has been read and a full read has
+    /// verified the member: then it need not be read again.
+    pub(super) fn known_extra(&self, id: u32) -> Option<u16> {
+        match self.verified[id as usize].load(Ordering::Relaxed) {
+            UNREAD | u16::MAX => None,
+            known => Some(known - 1),
+        }
     }
 
     /// Refuses (`LayerChanged`) an archive that is no longer the one whose directory was read (trust T16).
@@ -53,8 +67,4 @@ impl Shared {
         let error = if damage { self.unchanged().err().unwrap_or(error) } else { error };
         error.in_layer(&self.name)
     }
-}
-
-fn bit(id: u32) -> u64 {
-    1 << (id % 64)
 }
