@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
-    overlay::redirect::Sought,
+    overlay::{LAYERS_MAX, redirect::Sought},
 };
 
 /// The most symbolic links that one lookup follows.
@@ -17,6 +17,9 @@ const HOPS: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) layers: Vec<Arc<dyn Layer>>,
+    /// Whether the first layer is an upper.
+    pub(crate) has_upper: bool,
+    /// The upper, unless it is only looked at.
     pub(crate) upper: Option<Arc<dyn WritableLayer>>,
 }
 
@@ -138,6 +141,17 @@ pub(crate) struct Look<'a> {
 }
 
 impl Stack {
+    /// Stacks `lowers`, below an `upper` that is only looked at if there is one. Refuses none and too many (M07).
+    pub(crate) fn new(upper: Option<Arc<dyn Layer>>, lowers: Vec<Arc<dyn Layer>>) -> Result<Self> {
+        let (has_upper, too_many) = (upper.is_some(), lowers.len() >= LAYERS_MAX);
+        let layers: Vec<Arc<dyn Layer>> = upper.into_iter().chain(lowers).collect();
+        if layers.is_empty() || too_many {
+            let reason = format!("{} layers; an overlay has at least one and at most 500 lowers", layers.len());
+            return Err(Error::new(ErrorKind::InvalidInput, "stack layers").because(reason));
+        }
+        Ok(Self { layers, has_upper, upper: None })
+    }
+
     pub(crate) fn root(&self) -> Result<Place> {
         let mut hits: Vec<Hit> = Vec::with_capacity(self.layers.len());
         for (layer, tree) in self.layers.iter().enumerate() {
@@ -219,7 +233,7 @@ impl Stack {
     }
 
     pub(crate) fn is_upper(&self, layer: usize) -> bool {
-        layer == 0 && self.upper.is_some()
+        layer == 0 && self.has_upper
     }
 
     /// Resolves a path within the merged tree, following symbolic links on the way (at most 40, else `Loop`).

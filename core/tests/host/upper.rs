@@ -13,7 +13,7 @@ use ovl_core::{
     overlay::{Follow, PutOptions, Removal, RenameHow},
 };
 
-use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, stack};
+use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, shown, stack};
 
 #[test]
 fn a_missing_upper_is_made_and_its_work_directory_beside_it() {
@@ -34,6 +34,37 @@ fn a_second_opener_is_told_that_it_is_in_use() {
     assert_eq!(place.upper(elsewhere).unwrap_err().kind(), ErrorKind::Busy);
     drop(first);
     assert!(place.upper(UpperOptions::default()).is_ok());
+}
+
+#[test]
+fn an_upper_is_looked_at_in_every_form_while_another_uses_it() {
+    for (form_, name) in [(Form::KernelTrusted, "trusted"), (Form::KernelUser, "user"), (Form::Portable, "portable")] {
+        if form_ == Form::KernelTrusted && !is_root() {
+            continue;
+        }
+        let place = Place::new();
+        for file in ["l/d/x", "l/gone", "l/o/hidden"] {
+            place.file(file, "low");
+        }
+        let overlay = place.overlay(form(form_));
+        put(&overlay, "d/new", "up");
+        overlay.remove(&ctx(), &path("gone"), Removal::File).unwrap();
+        overlay.remove(&ctx(), &path("o"), Removal::Tree).unwrap();
+        overlay.mkdir(&ctx(), &path("o"), None).unwrap();
+        let look = || {
+            let upper = host::upper_to_read(&place.path("u"), "u".into(), None).unwrap();
+            let lower = host::lower(&place.path("l"), LowerOptions::default()).unwrap();
+            Overlay::to_read(upper, vec![lower]).unwrap()
+        };
+        assert_eq!(shown(&look()), shown(&overlay), "{name}");
+        put(&overlay, "later", "up");
+        assert_eq!(shown(&look()), shown(&overlay), "{name}");
+        let refused = look().mkdir(&ctx(), &path("n"), None).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{name}");
+        let other = if form_ == Form::Portable { Form::KernelUser } else { Form::Portable };
+        let error = host::upper_to_read(&place.path("u"), "u".into(), Some(other)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongForm, "{name}");
+    }
 }
 
 #[test]

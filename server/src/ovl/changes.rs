@@ -49,7 +49,7 @@ pub(super) struct Discard {
 
 impl Changes {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let at = path(&self.path)?;
         let head = [("path", readable_path(&at).0.into())];
         let mut list = List::begin(self.format, "ovl.changes/1", &head, "changes")?;
@@ -62,7 +62,8 @@ impl Changes {
 
 impl Discard {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let open = if self.consent.dry_run { Session::to_read } else { Session::open };
+        let session = open(&self.stack)?;
         let paths = match self.all {
             true => vec![VPath::root()],
             false => self.paths.iter().map(|text| path(text)).collect::<Result<_, _>>()?,

@@ -39,7 +39,7 @@ struct Body {
 
 impl Digest {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let tree = session.tree(&self.what)?;
         let mut list = List::begin(self.format, "ovl.digest/1", &[("what", self.what.clone().into())], "digests")?;
         for text in &self.paths {

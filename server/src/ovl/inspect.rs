@@ -57,7 +57,7 @@ impl Inspect {
     pub(super) fn run(mut self) -> Result<(), Failure> {
         self.stack.lower = vec![self.file];
         self.stack.upper = None;
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let (view, overlay) = (session.view(), &session.overlay);
         let caps = overlay.layers()[0].caps();
         let head = [("archive", Value::from(&*caps.name)), ("kind", caps.kind.into())];

@@ -45,7 +45,7 @@ pub(super) struct Ls {
 
 impl Ls {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let (view, at) = (session.view(), path(&self.path)?);
         let stats = self.long || self.format.json || self.format.ndjson;
         let detail = Detail { stats, whiteouts: self.whiteouts };
@@ -95,7 +95,7 @@ pub(super) struct Cat {
 
 impl Cat {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let mut out = std::io::stdout().lock();
         let mut piece = vec![0; PIECE];
         for text in &self.paths {
@@ -128,7 +128,7 @@ pub(super) struct Stat {
 
 impl Stat {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let view = session.view();
         let paths: Vec<VPath> = self.paths.iter().map(|text| path(text)).collect::<Result<_, _>>()?;
         let mut list = List::begin(self.format, "ovl.stat/1", &[], "entries")?;

@@ -1,4 +1,4 @@
-//! A host directory as a lower: it can be read, and by its type nothing else.
+//! A host directory that can be read, and by its type nothing else: a lower, or an upper that is only looked at.
 
 use std::{path::Path, sync::Arc};
 
@@ -43,6 +43,29 @@ pub fn lower(path: &Path, options: LowerOptions) -> Result<Arc<HostLower>> {
             let namespace = wanted.or(recorded.and_then(Form::namespace)).unwrap_or_else(usual);
             Box::new(Native::lower(root, caps, namespace, options.one_device)?)
         }
+    };
+    Ok(Arc::new(HostLower { tree }))
+}
+
+/// Opens the directory at `path`, an upper, to look at it: nothing in it or beside it is made, locked or changed.
+///
+/// Another process may use it meanwhile. What is read is then no snapshot: each object is seen as it was before a
+/// change or as it is after, and one that is being changed may show some attributes from before and some from after.
+///
+/// Refuses a missing directory (`NotFound`), one in another form than `form` (`WrongForm`), and one whose form this
+/// user can neither see nor choose (`PermissionDenied`): another's marks may be hidden from it.
+pub fn upper_to_read(path: &Path, name: String, form: Option<Form>) -> Result<Arc<HostLower>> {
+    let opened = |e| failed("open upper")(e).because(path.display().to_string());
+    let root = Handle::root(path).map_err(opened)?;
+    let found = form::found(&root, form)?.map(|chosen| chosen.form);
+    if found.is_none() {
+        root.check_writable().map_err(opened)?;
+    }
+    let namespace = found.or(form).map_or_else(|| Some(usual()), Form::namespace);
+    let caps = caps(name, &root)?;
+    let tree: Box<dyn Layer> = match namespace {
+        None => Box::new(Tree::new(root, caps)?),
+        Some(namespace) => Box::new(Native::upper(root, caps, namespace)?),
     };
     Ok(Arc::new(HostLower { tree }))
 }
