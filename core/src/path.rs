@@ -162,7 +162,8 @@ impl VPath {
 
     /// Returns the path of `name` in this directory. The result may be longer than [`VPath::parse`] takes.
     pub fn join(&self, name: Name<'_>) -> VPath {
-        let mut path = self.clone();
+        let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.0.len()));
+        path.0.extend_from_slice(&self.0);
         path.push(name);
         path
     }

@@ -216,7 +216,7 @@ impl Overlay {
 
     /// Returns the tag that `info` would give for a line of a listing made with attributes.
     pub fn tag(&self, shown: &Shown) -> Option<Tag> {
-        shown.stat.as_ref().map(|stat| Tag::of(&*self.stack.layers[shown.layer()], stat))
+        shown.stat.as_ref().map(|stat| Tag::of(&*self.stack.layers[shown.layer], stat))
     }
 
     // Both locks guard no data: they order calls into the layers, which keep their own state whole.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
-    overlay::{LAYERS_MAX, redirect::Sought},
+    overlay::{LAYERS_MAX, list::Shown, redirect::Sought},
 };
 
 /// The most symbolic links that one lookup follows.
@@ -136,8 +136,10 @@ enum Source<'a> {
 pub(crate) struct Look<'a> {
     /// Return what does not show too, each with the reason; `depth` is the number of names down to it.
     pub(crate) wide: Option<usize>,
-    /// The layers known, from a listing, to hold the name; the others are not asked.
-    pub(crate) only: Option<&'a [usize]>,
+    /// The line of a listing that tells which layers hold the name; the others are not asked.
+    pub(crate) only: Option<&'a Shown>,
+    /// A directory is expected, and will be listed.
+    pub(crate) to_list: bool,
 }
 
 impl Stack {
@@ -174,7 +176,7 @@ impl Stack {
         let mut source = Source::Parent(dir.hits.iter());
         let mut hiding = None;
         while let Some((layer, base, above)) = self.next_base(&mut source) {
-            if look.only.is_some_and(|only| !sought.is_redirected() && !only.contains(&layer)) {
+            if look.only.is_some_and(|only| !sought.is_redirected() && !only.is_in(layer)) {
                 continue;
             }
             if let Some(hidden) = above.or(hiding) {
@@ -184,7 +186,7 @@ impl Stack {
                 continue;
             }
             let was_absolute = sought.is_absolute();
-            if let Some((node, marks)) = self.look_in(layer, base, &mut sought)? {
+            if let Some((node, marks)) = self.look_in(layer, base, &mut sought, look.to_list)? {
                 place.take(layer, node, marks, look.wide);
             }
             if sought.is_absolute() && !was_absolute {
@@ -209,25 +211,28 @@ impl Stack {
     }
 
     /// Looks for what is sought in one layer, from `base`: one name, or behind an absolute redirect a path.
-    fn look_in(&self, layer: usize, base: Node, sought: &mut Sought) -> Result<Option<(Node, Marks)>> {
+    fn look_in(&self, layer: usize, base: Node, sought: &mut Sought, to_list: bool) -> Result<Option<(Node, Marks)>> {
         let parts = sought.parts()?;
         let (mut node, mut marks) = (base, Marks::default());
         for (index, part) in parts.iter().enumerate() {
             let last = index + 1 == parts.len();
-            let Some(found) = self.layers[layer].lookup(&node, part.as_name())? else { return Ok(None) };
+            let tree = &self.layers[layer];
+            let name = part.as_name();
+            let found = if to_list && last { tree.enter(&node, name)? } else { tree.lookup(&node, name)? };
+            let Some(found) = found else { return Ok(None) };
             if !sought.takes(found.kind, last) {
                 sought.stop();
                 return Ok((last && found.kind == Kind::Whiteout).then_some((found, marks)));
             }
             marks = self.marks(layer, &found)?;
-            sought.note(found.kind, &marks, &parts, index).map_err(|e| e.in_layer(&self.layers[layer].caps().name))?;
+            sought.note(found.kind, &marks, &parts, index).map_err(|e| e.in_layer(&tree.caps().name))?;
             node = found;
         }
         Ok(Some((node, marks)))
     }
 
     /// Returns the marks; those in the lowest layer cannot matter (L23).
-    fn marks(&self, layer: usize, node: &Node) -> Result<Marks> {
+    pub(super) fn marks(&self, layer: usize, node: &Node) -> Result<Marks> {
         let lowest = layer + 1 == self.layers.len() && !self.is_upper(layer);
         if lowest { Ok(Marks::default()) } else { self.layers[layer].marks(node) }
     }

@@ -10,7 +10,7 @@ use std::{
 use ovl_core::{
     Attrs, Device, ErrorKind, Kind, Layer, Name, New, Overlay, Stat, Step, Time, WritableLayer, Xattr,
     layers::host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
-    overlay::{Follow, PutOptions, Removal, RenameHow},
+    overlay::{Detail, Follow, PutOptions, Removal, RenameHow, Shown, WalkOptions},
 };
 
 use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, shown, stack};
@@ -21,6 +21,20 @@ fn a_missing_upper_is_made_and_its_work_directory_beside_it() {
     let upper = place.upper(UpperOptions::default()).unwrap();
     assert!(place.path("u").is_dir() && place.path("u.ovl-work/stage").is_dir());
     assert!(!upper.form_reason().is_empty());
+}
+
+#[test]
+fn a_renamed_directory_of_a_lower_is_listed_with_the_one_link_of_a_merged_one() {
+    let place = Place::new();
+    place.file("l/old/inner/a", "1");
+    let overlay = place.overlay(form(Form::Portable));
+    overlay.rename(&ctx(), &path("old"), &path("moved"), RenameHow::Replace).unwrap();
+    let detail = Detail { stats: true, whiteouts: false };
+    let links = |shown: &Shown| shown.stat.map(|stat| stat.nlink);
+    assert_eq!(overlay.entry(&path("moved"), Follow::No).unwrap().stat.nlink, 1);
+    assert_eq!(overlay.list(&path(""), None, 9, detail).unwrap().iter().map(links).collect::<Vec<_>>(), [Some(1)]);
+    let walk = overlay.walk(&path(""), WalkOptions { detail, ..WalkOptions::default() }).unwrap();
+    assert_eq!(walk.map(|line| links(&line.unwrap().1)).next(), Some(Some(1)));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn short(shown: &Shown, name: &[u8]) -> String {
 }
 
 fn long(view: &View, shown: &Shown, name: &[u8]) -> String {
-    let layer = &view.ids[shown.layer()];
+    let layer = &view.ids[shown.layer];
     let Some(stat) = &shown.stat else { return format!("{:<9}{layer:<9} {}", "-", short(shown, name)) };
     let when = time::format(stat.attrs.mtime).unwrap_or_else(|| "-".into());
     let when = when.split('.').next().unwrap_or_default();

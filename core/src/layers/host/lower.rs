@@ -88,6 +88,7 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
     })
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Layer for HostLower {
     fn caps(&self) -> &Caps {
         self.tree.caps()
@@ -101,8 +102,16 @@ impl Layer for HostLower {
         self.tree.lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.tree.enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.tree.list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.tree.stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {
