@@ -3,7 +3,10 @@
 //! A name is bytes, as on Linux, in zips and in tars. Nothing is rewritten: no case folding, no
 //! normalisation, no separator but `/`. What a host cannot hold is refused by that host's layer.
 
-use std::{borrow::Borrow, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -202,7 +205,13 @@ impl fmt::Debug for VPath {
 }
 
 /// Returns `bytes` as text without control, bidirectional or undecodable characters, each escaped instead.
-pub fn printable(bytes: &[u8]) -> String {
+pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    let plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let text = if plain { std::str::from_utf8(bytes).ok() } else { None };
+    text.map_or_else(|| escaped(bytes).into(), Cow::Borrowed)
+}
+
+fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
