@@ -62,7 +62,7 @@ impl Descent {
     }
 
     fn enter(&mut self, dir: &Node, entry: &Entry, path: &VPath) -> Result<Option<Node>> {
-        let node = self.layer.lookup(dir, entry.name.as_name()).map_err(|e| e.or_at(path))?;
+        let node = self.layer.enter(dir, entry.name.as_name()).map_err(|e| e.or_at(path))?;
         let node = node.filter(|node| node.kind == Kind::Dir);
         self.frames.extend(node.clone().map(|node| Frame::new(node, path.clone())));
         Ok(node)

@@ -204,10 +204,21 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// Returns what stands at `name` in `dir`, or `None` when this layer says nothing about it.
     fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>>;
 
+    /// Returns what [`Layer::lookup`] does; a layer may make a directory ready to be listed.
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.lookup(dir, name)
+    }
+
     /// Returns up to `max` entries after `after`, sorted by name, whiteouts among them.
     ///
     /// Attributes are filled in when `stats` is set. Fewer than `max` entries mean the end.
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>>;
+
+    /// Returns the attributes of what stands at `name` in `dir`, or `None` when that is nothing or a whiteout.
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        let shown = self.lookup(dir, name)?.filter(|node| node.kind != Kind::Whiteout);
+        shown.map(|node| self.stat(&node)).transpose()
+    }
 
     /// Returns the attributes.
     fn stat(&self, node: &Node) -> Result<Stat>;

@@ -3,7 +3,10 @@
 //! A name is bytes, as on Linux, in zips and in tars. Nothing is rewritten: no case folding, no
 //! normalisation, no separator but `/`. What a host cannot hold is refused by that host's layer.
 
-use std::{borrow::Borrow, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -162,7 +165,8 @@ impl VPath {
 
     /// Returns the path of `name` in this directory. The result may be longer than [`VPath::parse`] takes.
     pub fn join(&self, name: Name<'_>) -> VPath {
-        let mut path = self.clone();
+        let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.0.len()));
+        path.0.extend_from_slice(&self.0);
         path.push(name);
         path
     }
@@ -201,7 +205,13 @@ impl fmt::Debug for VPath {
 }
 
 /// Returns `bytes` as text without control, bidirectional or undecodable characters, each escaped instead.
-pub fn printable(bytes: &[u8]) -> String {
+pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    let plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let text = if plain { std::str::from_utf8(bytes).ok() } else { None };
+    text.map_or_else(|| escaped(bytes).into(), Cow::Borrowed)
+}
+
+fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -51,7 +51,7 @@ fn read_tar(bytes: &[u8]) -> String {
         let mut entry = entry.unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        let name = ovl_core::printable(&entry.path_bytes());
+        let name = ovl_core::printable(&entry.path_bytes()).into_owned();
         let target = entry.link_name_bytes().map(|to| format!("->{}", ovl_core::printable(&to)));
         let header = entry.header();
         let kind = char::from(header.entry_type().as_byte());

@@ -170,6 +170,9 @@ fn an_upper_that_cannot_hold_it_refuses_a_redirect() {
         fn lookup(&self, dir: &Node, name: Name<'_>) -> ovl_core::Result<Option<Node>> {
             self.0.lookup(dir, name)
         }
+        fn enter(&self, dir: &Node, name: Name<'_>) -> ovl_core::Result<Option<Node>> {
+            self.0.enter(dir, name)
+        }
         fn list(
             &self,
             dir: &Node,
@@ -178,6 +181,9 @@ fn an_upper_that_cannot_hold_it_refuses_a_redirect() {
             stats: bool,
         ) -> ovl_core::Result<Vec<ovl_core::Entry>> {
             self.0.list(dir, after, max, stats)
+        }
+        fn stat_at(&self, dir: &Node, name: Name<'_>) -> ovl_core::Result<Option<ovl_core::Stat>> {
+            self.0.stat_at(dir, name)
         }
         fn stat(&self, node: &Node) -> ovl_core::Result<ovl_core::Stat> {
             self.0.stat(node)

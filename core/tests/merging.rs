@@ -2,7 +2,7 @@
 
 use ovl_core::{
     ErrorKind, VPath,
-    overlay::{Fate, Follow, Reason},
+    overlay::{Detail, Fate, Follow, Reason, Shown, WalkOptions},
     testing::drawing::{content, draw, stack},
 };
 
@@ -97,6 +97,23 @@ fn five_hundred_lowers_merge() {
     let overlay = stack("", &lowers);
     assert_eq!(overlay.list(&VPath::parse(b"d").unwrap(), None, 1000, Default::default()).unwrap().len(), 500);
     assert_eq!(content(&overlay, &VPath::parse(b"all").unwrap()).unwrap(), b"0");
+}
+
+#[test]
+fn listings_and_walks_tell_what_entries_tell() {
+    let overlay = stack("d/x=new m/@old -gone o/! o/y=1", &["d/x=mid d/z=12 f=1", "d/x=old old/a=1 gone=1 o/z=1 d/s/"]);
+    let detail = Detail { stats: true, whiteouts: false };
+    let check = |path: &VPath, shown: &Shown| {
+        let entry = overlay.entry(path, Follow::No).unwrap();
+        assert_eq!((shown.stat, shown.layer), (Some(entry.stat), entry.layers[0]), "{path}");
+    };
+    let walk = overlay.walk(&VPath::root(), WalkOptions { detail, ..WalkOptions::default() }).unwrap();
+    let lines: Vec<(VPath, Shown)> = walk.map(Result::unwrap).collect();
+    assert_eq!(lines.len(), 11);
+    lines.iter().for_each(|(path, shown)| check(path, shown));
+    for shown in overlay.list(&VPath::root(), None, 100, detail).unwrap() {
+        check(&VPath::root().join(shown.name.as_name()), &shown);
+    }
 }
 
 #[test]

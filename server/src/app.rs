@@ -133,7 +133,7 @@ struct Logged {
 
 impl Logged {
     fn new(request: &Request) -> Self {
-        let path = ovl_core::printable(request.uri().path().as_bytes());
+        let path = ovl_core::printable(request.uri().path().as_bytes()).into_owned();
         Self { method: request.method().clone(), path, begun: Instant::now() }
     }
 

@@ -161,7 +161,7 @@ impl View {
     /// What the engine answers.
     pub(crate) fn describe(&self, path: &VPath) -> Result<(Info, EntryBody)> {
         let info = self.tree.entry(path, Follow::No)?;
-        let mut body = self.named(path, info.stat.kind, &info.layers);
+        let mut body = self.named(path, info.stat.kind, info.layers.first());
         body.fill(&info.stat);
         body.etag = Some(format!("\"{}\"", info.tag));
         if info.stat.kind == Kind::Symlink {
@@ -175,21 +175,21 @@ impl View {
 
     /// Describes a line of a listing, with the layers beneath when they are asked for.
     pub(crate) fn line(&self, path: &VPath, shown: &Shown, shadowed: bool) -> EntryBody {
-        let mut body = self.named(path, shown.kind, &shown.layers);
+        let mut body = self.named(path, shown.kind, Some(&shown.layer));
         if let Some(stat) = &shown.stat {
             body.fill(stat);
             body.etag = self.tree.tag(shown).map(|tag| format!("\"{tag}\""));
         }
         if shadowed {
-            body.shadowed = Some(shown.layers[1..].iter().map(|layer| self.ids[*layer].clone()).collect());
+            body.shadowed = Some(shown.below.iter().map(|layer| self.ids[*layer].clone()).collect());
         }
         body
     }
 
-    fn named(&self, path: &VPath, kind: Kind, layers: &[usize]) -> EntryBody {
+    fn named(&self, path: &VPath, kind: Kind, layer: Option<&usize>) -> EntryBody {
         let last = path.names().next_back().map(|name| name.as_bytes()).unwrap_or_default();
         let ((path, path_b64), (name, name_b64)) = (readable_path(path), readable(last));
-        let layer = layers.first().map(|layer| self.ids[*layer].clone()).unwrap_or_default();
+        let layer = layer.map(|layer| self.ids[*layer].clone()).unwrap_or_default();
         EntryBody { path, path_b64, name, name_b64, kind: kind_name(kind), layer, ..EntryBody::default() }
     }
 }

@@ -6,11 +6,20 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use ovl_core::Time;
 
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
+const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
 
 /// Writes a time as RFC 3339 with nanoseconds; `None` outside the years -9999 to 9999.
 pub(crate) fn format(time: Time) -> Option<String> {
     let stamp = Timestamp::new(time.secs, i32::try_from(time.nanos).ok()?).ok()?;
     Some(PRINTER.timestamp_to_string(&stamp))
+}
+
+/// Adds a time as date and time of day in whole seconds; `None` outside the years -9999 to 9999.
+pub(crate) fn seconds(out: &mut Vec<u8>, time: Time) -> Option<()> {
+    SECONDS.print_timestamp(&Timestamp::from_second(time.secs).ok()?, &mut *out).ok()?;
+    // The sign of UTC says nothing in a column.
+    out.pop();
+    Some(())
 }
 
 /// Reads RFC 3339, with or without a fraction.

@@ -110,8 +110,16 @@ impl Layer for Quota {
         self.inner().lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.inner().enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.inner().list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.inner().stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

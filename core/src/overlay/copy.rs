@@ -77,7 +77,7 @@ impl Overlay {
 
     fn child(&self, place: &Place, shown: &Shown) -> Result<Place> {
         let _reading = self.reading();
-        let look = Look { only: Some(&shown.layers), ..Look::default() };
+        let look = Look { only: Some(shown), ..Look::default() };
         self.stack.step(place, shown.name.as_name(), look)
     }
 }

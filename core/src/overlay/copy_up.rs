@@ -36,7 +36,8 @@ pub(super) fn needs_copy(stack: &Stack, place: &Place) -> bool {
 
 impl Overlay {
     pub(crate) fn upper(&self, op: &'static str) -> Result<&dyn WritableLayer> {
-        self.stack.upper.as_deref().ok_or_else(|| Error::new(ErrorKind::NoUpper, op))
+        let kind = if self.stack.has_upper { ErrorKind::ReadOnly } else { ErrorKind::NoUpper };
+        self.stack.upper.as_deref().ok_or_else(|| Error::new(kind, op))
     }
 
     /// Stages a copy of what stands at `spot`, without a lock.

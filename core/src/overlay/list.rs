@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Entry, Kind, Name, NameBuf, Opaque, Result, Stat,
+    Entry, Kind, Marks, Name, NameBuf, Opaque, Result, Stat,
     overlay::resolve::{Hit, Look, Place, Stack},
 };
 
@@ -16,15 +16,16 @@ pub struct Shown {
     pub kind: Kind,
     /// The attributes, when they were asked for.
     pub stat: Option<Stat>,
-    /// The layers of this directory that may contribute, topmost first: the first one gives the line, the others
-    /// hold objects of the same kind by the same name.
-    pub layers: Vec<usize>,
+    /// The layer that gives the line, 0 on top.
+    pub layer: usize,
+    /// The layers of this directory below it that hold objects of the same kind by the same name, topmost first.
+    pub below: Vec<usize>,
 }
 
 impl Shown {
-    /// Returns the index of the layer that gives the line, 0 on top.
-    pub fn layer(&self) -> usize {
-        self.layers[0]
+    /// Returns whether a layer may contribute to the line.
+    pub(crate) fn is_in(&self, layer: usize) -> bool {
+        layer == self.layer || self.below.contains(&layer)
     }
 }
 
@@ -59,51 +60,81 @@ impl Stack {
         max: usize,
         detail: Detail,
     ) -> Result<Vec<Shown>> {
+        let mut lines = self.lines(place, after, max, detail)?;
+        lines.iter_mut().try_for_each(|line| self.count_links(place, line))?;
+        Ok(lines)
+    }
+
+    /// Returns the same with directories' links as their topmost layer counts them.
+    pub(crate) fn lines(
+        &self,
+        place: &Place,
+        after: Option<Name<'_>>,
+        max: usize,
+        detail: Detail,
+    ) -> Result<Vec<Shown>> {
         let size = max.clamp(1, FIRST_PAGE);
         let mut pages: Vec<Pages<'_>> = place.visible().map(|hit| Pages::new(hit, after, size)).collect();
         let mut lines = Vec::new();
         while lines.len() < max {
-            let Some(mut line) = self.next_line(&mut pages, detail.stats)? else { break };
-            if line.kind == Kind::Whiteout && !detail.whiteouts {
-                continue;
+            let Some(line) = self.next_line(&mut pages, detail.stats)? else { break };
+            match line.kind {
+                Kind::Whiteout if !detail.whiteouts => {}
+                Kind::Whiteout => lines.push(line),
+                _ if detail.stats => lines.extend(self.with_stat(place, line)?),
+                _ => lines.push(line),
             }
-            self.count_links(place, &mut line)?;
-            lines.push(line);
         }
         Ok(lines)
     }
 
     /// Takes the smallest name that any layer has next, from all that have it.
     fn next_line(&self, pages: &mut [Pages<'_>], stats: bool) -> Result<Option<Shown>> {
-        for page in pages.iter_mut() {
-            page.refill(self, stats)?;
+        for (above, page) in pages.iter_mut().enumerate() {
+            // What the topmost layer has always shows; what is below may be covered, and is not asked for more than names.
+            page.refill(self, stats && above == 0)?;
         }
         let heads = pages.iter().enumerate().filter_map(|(i, page)| Some((&page.page.front()?.name, i)));
         let Some((_, first)) = heads.min() else { return Ok(None) };
         let Some(top) = pages[first].page.pop_front() else { return Ok(None) };
-        let mut layers = vec![pages[first].hit.layer];
+        let (layer, mut below) = (pages[first].hit.layer, Vec::new());
         let mut continues = true;
         for page in &mut pages[first + 1..] {
             let Some(entry) = page.page.pop_front_if(|entry| entry.name == top.name) else { continue };
             continues &= entry.kind == top.kind;
             if continues {
-                layers.push(page.hit.layer);
+                below.push(page.hit.layer);
             }
         }
-        Ok(Some(Shown { name: top.name, kind: top.kind, stat: top.stat, layers }))
+        Ok(Some(Shown { name: top.name, kind: top.kind, stat: top.stat, layer, below }))
     }
 
-    /// Gives a merged directory the one link that it shows (semantics R06); only its topmost part is looked up.
-    fn count_links(&self, parent: &Place, line: &mut Shown) -> Result<()> {
-        let Some(stat) = line.stat.as_mut().filter(|stat| stat.kind == Kind::Dir && line.layers.len() > 1) else {
-            return Ok(());
-        };
-        let look = Look { only: Some(&line.layers[..1]), ..Look::default() };
-        let top = self.step(parent, line.name.as_name(), look)?;
-        if top.top().is_some_and(|hit| hit.marks.opaque != Opaque::Yes) {
-            stat.nlink = 1;
+    /// Fills in the attributes of a line, or returns `None` when what it tells of has gone.
+    fn with_stat(&self, place: &Place, line: Shown) -> Result<Option<Shown>> {
+        let hit = place.visible().find(|hit| hit.layer == line.layer && line.stat.is_none());
+        let Some(hit) = hit else { return Ok(Some(line)) };
+        let stat = self.layers[hit.layer].stat_at(&hit.node, line.name.as_name())?;
+        Ok(stat.map(|stat| Shown { kind: stat.kind, stat: Some(stat), ..line }))
+    }
+
+    /// Gives a merged directory the one link that it shows (semantics R06). What is below its topmost part is looked up
+    /// only where a redirect leads.
+    pub(crate) fn count_links(&self, parent: &Place, line: &mut Shown) -> Result<()> {
+        let counts = line.stat.is_some() && line.kind == Kind::Dir && line.layer + 1 < self.layers.len();
+        if counts && self.is_merged(parent, line)? {
+            line.stat = line.stat.map(|stat| Stat { nlink: 1, ..stat });
         }
         Ok(())
+    }
+
+    fn is_merged(&self, parent: &Place, line: &Shown) -> Result<bool> {
+        let (layer, name) = (&self.layers[line.layer], line.name.as_name());
+        let Some(hit) = parent.visible().find(|hit| hit.layer == line.layer) else { return Ok(false) };
+        let Some(top) = layer.lookup(&hit.node, name)? else { return Ok(false) };
+        match self.marks(line.layer, &top)? {
+            Marks { redirect: Some(_), .. } => Ok(self.step(parent, name, Look::default())?.is_merged()),
+            marks => Ok(marks.opaque != Opaque::Yes && !line.below.is_empty()),
+        }
     }
 }
 

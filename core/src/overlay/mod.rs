@@ -92,22 +92,29 @@ impl Overlay {
         policy: Policy,
         observer: Option<Observer>,
     ) -> Result<Arc<Self>> {
-        let count = lowers.len() + usize::from(upper.is_some());
-        if count == 0 || lowers.len() >= LAYERS_MAX {
-            let reason = format!("{count} layers; an overlay has at least one and at most 500 lowers");
-            return Err(Error::new(ErrorKind::InvalidInput, "stack layers").because(reason));
-        }
         let redirect_dir = policy.redirect_dir && upper.as_ref().is_some_and(|upper| upper.caps().redirects);
         let top = upper.clone().map(|upper| upper as Arc<dyn Layer>);
-        let layers = top.into_iter().chain(lowers).collect();
-        Ok(Arc::new(Self {
-            stack: Stack { layers, upper },
-            redirect_dir,
+        let stack = Stack { upper, ..Stack::new(top, lowers)? };
+        Ok(Arc::new(Self { redirect_dir, observer, ..Self::of(stack) }))
+    }
+
+    /// Returns the overlay of an `upper` that is only looked at over `lowers`: it shows what [`Overlay::new`] shows, and
+    /// every change is refused (`ReadOnly`).
+    ///
+    /// Refuses a stack of more than 500 lowers (`InvalidInput`, M07).
+    pub fn to_read(upper: Arc<dyn Layer>, lowers: Vec<Arc<dyn Layer>>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self::of(Stack::new(Some(upper), lowers)?)))
+    }
+
+    fn of(stack: Stack) -> Self {
+        Self {
+            stack,
+            redirect_dir: false,
             tree: RwLock::new(()),
             writers: Mutex::new(()),
             generation: AtomicU64::new(0),
-            observer,
-        }))
+            observer: None,
+        }
     }
 
     /// Returns the layers, topmost first: the upper, if there is one, then the lowers.
@@ -117,7 +124,7 @@ impl Overlay {
 
     /// Returns whether the first layer is an upper.
     pub fn has_upper(&self) -> bool {
-        self.stack.upper.is_some()
+        self.stack.has_upper
     }
 
     /// Returns whether lower and merged directories can be renamed.
@@ -209,7 +216,7 @@ impl Overlay {
 
     /// Returns the tag that `info` would give for a line of a listing made with attributes.
     pub fn tag(&self, shown: &Shown) -> Option<Tag> {
-        shown.stat.as_ref().map(|stat| Tag::of(&*self.stack.layers[shown.layer()], stat))
+        shown.stat.as_ref().map(|stat| Tag::of(&*self.stack.layers[shown.layer], stat))
     }
 
     // Both locks guard no data: they order calls into the layers, which keep their own state whole.

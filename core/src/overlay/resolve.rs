@@ -7,7 +7,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
-    overlay::redirect::{Sought, parts},
+    overlay::{
+        LAYERS_MAX,
+        list::Shown,
+        redirect::{Sought, parts},
+    },
 };
 
 /// The most symbolic links that one lookup follows.
@@ -17,6 +21,9 @@ const HOPS: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) layers: Vec<Arc<dyn Layer>>,
+    /// Whether the first layer is an upper.
+    pub(crate) has_upper: bool,
+    /// The upper, unless it is only looked at.
     pub(crate) upper: Option<Arc<dyn WritableLayer>>,
 }
 
@@ -135,11 +142,24 @@ enum Source<'a> {
 pub(crate) struct Look<'a> {
     /// Return what does not show too, each with the reason; `depth` is the number of names down to it.
     pub(crate) wide: Option<usize>,
-    /// The layers known, from a listing, to hold the name; the others are not asked.
-    pub(crate) only: Option<&'a [usize]>,
+    /// The line of a listing that tells which layers hold the name; the others are not asked.
+    pub(crate) only: Option<&'a Shown>,
+    /// A directory is expected, and will be listed.
+    pub(crate) to_list: bool,
 }
 
 impl Stack {
+    /// Stacks `lowers`, below an `upper` that is only looked at if there is one. Refuses none and too many (M07).
+    pub(crate) fn new(upper: Option<Arc<dyn Layer>>, lowers: Vec<Arc<dyn Layer>>) -> Result<Self> {
+        let (has_upper, too_many) = (upper.is_some(), lowers.len() >= LAYERS_MAX);
+        let layers: Vec<Arc<dyn Layer>> = upper.into_iter().chain(lowers).collect();
+        if layers.is_empty() || too_many {
+            let reason = format!("{} layers; an overlay has at least one and at most 500 lowers", layers.len());
+            return Err(Error::new(ErrorKind::InvalidInput, "stack layers").because(reason));
+        }
+        Ok(Self { layers, has_upper, upper: None })
+    }
+
     pub(crate) fn root(&self) -> Result<Place> {
         let mut hits: Vec<Hit> = Vec::with_capacity(self.layers.len());
         for (layer, tree) in self.layers.iter().enumerate() {
@@ -162,7 +182,7 @@ impl Stack {
         let mut source = Source::Parent(dir.hits.iter());
         let mut hiding = None;
         while let Some((layer, base, above)) = self.next_base(&mut source) {
-            if look.only.is_some_and(|only| !sought.is_redirected() && !only.contains(&layer)) {
+            if look.only.is_some_and(|only| !sought.is_redirected() && !only.is_in(layer)) {
                 continue;
             }
             if let Some(hidden) = above.or(hiding) {
@@ -172,7 +192,7 @@ impl Stack {
                 continue;
             }
             let was_absolute = sought.is_absolute();
-            if let Some((node, marks)) = self.look_in(layer, base, &mut sought)? {
+            if let Some((node, marks)) = self.look_in(layer, base, &mut sought, look.to_list)? {
                 place.take(layer, node, marks, look.wide);
             }
             if sought.is_absolute() && !was_absolute {
@@ -197,31 +217,39 @@ impl Stack {
     }
 
     /// Looks for what is sought in one layer, from `base`: one name, or behind an absolute redirect a path.
-    fn look_in(&self, layer: usize, base: Node, sought: &mut Sought<'_>) -> Result<Option<(Node, Marks)>> {
-        let what = sought.what();
+    fn look_in(
+        &self,
+        layer: usize,
+        base: Node,
+        sought: &mut Sought<'_>,
+        to_list: bool,
+    ) -> Result<Option<(Node, Marks)>> {
+        let (what, tree) = (sought.what(), &self.layers[layer]);
         let (mut node, mut marks) = (base, Marks::default());
         for part in parts(&what) {
             let part = part?;
-            let Some(found) = self.layers[layer].lookup(&node, part.name)? else { return Ok(None) };
+            let enters = to_list && part.is_last();
+            let found = if enters { tree.enter(&node, part.name)? } else { tree.lookup(&node, part.name)? };
+            let Some(found) = found else { return Ok(None) };
             if !sought.takes(found.kind, part.is_last()) {
                 sought.stop();
                 return Ok((part.is_last() && found.kind == Kind::Whiteout).then_some((found, marks)));
             }
             marks = self.marks(layer, &found)?;
-            sought.note(found.kind, &marks, &part).map_err(|e| e.in_layer(&self.layers[layer].caps().name))?;
+            sought.note(found.kind, &marks, &part).map_err(|e| e.in_layer(&tree.caps().name))?;
             node = found;
         }
         Ok(Some((node, marks)))
     }
 
     /// Returns the marks; those in the lowest layer cannot matter (L23).
-    fn marks(&self, layer: usize, node: &Node) -> Result<Marks> {
+    pub(super) fn marks(&self, layer: usize, node: &Node) -> Result<Marks> {
         let lowest = layer + 1 == self.layers.len() && !self.is_upper(layer);
         if lowest { Ok(Marks::default()) } else { self.layers[layer].marks(node) }
     }
 
     pub(crate) fn is_upper(&self, layer: usize) -> bool {
-        layer == 0 && self.upper.is_some()
+        layer == 0 && self.has_upper
     }
 
     /// Resolves a path within the merged tree, following symbolic links on the way (at most 40, else `Loop`).

@@ -51,12 +51,28 @@ impl Walk {
     }
 
     fn advance(&mut self) -> Result<Option<(VPath, Shown)>> {
-        let Some((path, shown)) = self.line()? else { return Ok(None) };
-        if shown.kind == Kind::Dir && self.frames.len() < self.options.depth {
-            let place = self.place(&shown, &path)?;
-            self.frames.push(Frame::new(place, path.clone()));
+        let Some((path, mut shown)) = self.line()? else { return Ok(None) };
+        if shown.kind == Kind::Dir {
+            self.enter(&path, &mut shown)?;
         }
         Ok(Some((path, shown)))
+    }
+
+    /// Goes down into a directory unless that is too deep, and counts its links.
+    fn enter(&mut self, path: &VPath, shown: &mut Shown) -> Result<()> {
+        if self.frames.len() >= self.options.depth {
+            let Some(frame) = self.frames.last() else { return Ok(()) };
+            let _reading = self.overlay.reading();
+            return self.overlay.stack.count_links(&frame.place, shown).map_err(|e| e.or_at(path));
+        }
+        let place = self.place(shown, path)?;
+        if let Some(stat) = shown.stat.as_mut().filter(|_| place.is_merged()) {
+            stat.nlink = 1;
+        }
+        if place.is_dir() {
+            self.frames.push(Frame::new(place, path.clone()));
+        }
+        Ok(())
     }
 
     /// Returns the next line together with what stands there, which may have gone meanwhile.
@@ -82,7 +98,7 @@ impl Walk {
 
     fn place(&self, shown: &Shown, path: &VPath) -> Result<Place> {
         let Some(frame) = self.frames.last() else { return Ok(Place::default()) };
-        let look = Look { only: Some(&shown.layers), ..Look::default() };
+        let look = Look { only: Some(shown), to_list: shown.kind == Kind::Dir, ..Look::default() };
         let _reading = self.overlay.reading();
         self.overlay.stack.step(&frame.place, shown.name.as_name(), look).map_err(|e| e.or_at(path))
     }
@@ -103,7 +119,7 @@ impl Frame {
     fn turn(&mut self, overlay: &Overlay, detail: Detail) -> Result<()> {
         let after = self.after.as_ref().map(NameBuf::as_name);
         let _reading = overlay.reading();
-        let page = overlay.stack.list(&self.place, after, PAGE, detail)?;
+        let page = overlay.stack.lines(&self.place, after, PAGE, detail)?;
         self.ended = page.len() < PAGE;
         self.after = page.last().map(|shown| shown.name.clone());
         self.page = page.into_iter();

@@ -72,7 +72,7 @@ impl Stack {
     pub(crate) fn why(&self, path: &VPath) -> Result<Why> {
         let mut place = self.wide_root()?;
         for (index, name) in path.names().enumerate() {
-            let look = Look { wide: Some(index + 1), only: None };
+            let look = Look { wide: Some(index + 1), ..Look::default() };
             place = self.step(&place, name, look).map_err(|e| e.or_at(path))?;
         }
         let shown = place.top().map(|hit| hit.layer);

@@ -207,8 +207,16 @@ impl Layer for Crashing {
         self.live.lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.live.enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.live.list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.live.stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

@@ -61,8 +61,16 @@ impl Layer for Failing {
         self.pass()?.lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.pass()?.enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.pass()?.list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.pass()?.stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

@@ -132,7 +132,25 @@ pub fn a_listing_tells_what_stat_tells(make: Make<'_>) {
         let node = held.layer.lookup(&root, entry.name.as_name()).expect("lookup works").expect("it is listed");
         assert_eq!(entry.stat, Some(held.layer.stat(&node).expect("stat works")), "{:?}", entry.name);
         assert_eq!(entry.kind, node.kind);
+        assert_eq!(held.layer.stat_at(&root, entry.name.as_name()).expect("stat works"), entry.stat);
     }
+    assert_eq!(held.layer.stat_at(&root, name("b")).expect("stat works"), None);
+}
+
+/// A directory that was entered is listed as often as one likes, and is the same that a lookup finds.
+pub fn an_entered_directory_is_listed_like_any_other(make: Make<'_>) {
+    let held = make(&parse("d/a=1 d/b=2 d/c/ f=3"));
+    let (layer, root) = (&*held.layer, held.layer.root());
+    let enter = |dir: &Node, text| layer.enter(dir, name(text)).expect("enter works");
+    let dir = enter(&root, "d").expect("it is there");
+    let expected = listed(layer, &at(layer, "d"));
+    (0..3).for_each(|_| assert_eq!(listed(layer, &dir), expected));
+    let after = layer.list(&dir, Some(name("a")), 1, false).expect("list works");
+    assert_eq!(after[0].name.as_bytes(), b"b");
+    assert_eq!(layer.stat(&dir).expect("stat works"), layer.stat(&at(layer, "d")).expect("stat works"));
+    assert_eq!(listed(layer, &enter(&dir, "c").expect("it is there")), []);
+    assert_eq!(enter(&root, "f").expect("it is there").kind, Kind::File);
+    assert!(enter(&root, "x").is_none());
 }
 
 /// Content reads the same from any offset and in any order.
@@ -186,6 +204,7 @@ macro_rules! layer_suite {
                 names_are_bytes,
                 pages_join_to_the_whole_listing,
                 a_listing_tells_what_stat_tells,
+                an_entered_directory_is_listed_like_any_other,
                 content_reads_at_any_place,
                 plain_objects_carry_no_marks,
                 readers_do_not_disturb_each_other,

@@ -61,6 +61,33 @@ fn a_node_outlives_its_name() {
 }
 
 #[test]
+fn readers_of_one_entered_directory_do_not_disturb_each_other() {
+    let place = Place::new();
+    (0..2000).for_each(|i| drop(place.file(&format!("l/d/n{i:04}"), "")));
+    let layer = lower(&place, Namespace::User);
+    for _ in 0..10 {
+        let dir = layer.enter(&layer.root(), Name::new(b"d").unwrap()).unwrap().unwrap();
+        let count = || layer.list(&dir, None, usize::MAX, false).unwrap().len();
+        let counts: Vec<usize> = std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..4).map(|_| scope.spawn(count)).collect();
+            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+        });
+        assert_eq!(counts, [2000; 4]);
+    }
+}
+
+#[test]
+fn an_entered_directory_is_never_one_outside() {
+    let place = Place::new();
+    place.dir("l");
+    place.dir("outside");
+    symlink(place.path("outside"), place.path("l/link")).unwrap();
+    let layer = lower(&place, Namespace::User);
+    let node = layer.enter(&layer.root(), Name::new(b"link").unwrap()).unwrap().unwrap();
+    assert_eq!(node.kind, Kind::Symlink);
+}
+
+#[test]
 fn pages_are_sorted_and_complete() {
     let place = Place::new();
     for i in 0..300 {

@@ -10,10 +10,10 @@ use std::{
 use ovl_core::{
     Attrs, Device, ErrorKind, Kind, Layer, Name, New, Overlay, Stat, Step, Time, WritableLayer, Xattr,
     layers::host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
-    overlay::{Follow, PutOptions, Removal, RenameHow},
+    overlay::{Detail, Follow, PutOptions, Removal, RenameHow, Shown, WalkOptions},
 };
 
-use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, stack};
+use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, shown, stack};
 
 #[test]
 fn a_missing_upper_is_made_and_its_work_directory_beside_it() {
@@ -21,6 +21,20 @@ fn a_missing_upper_is_made_and_its_work_directory_beside_it() {
     let upper = place.upper(UpperOptions::default()).unwrap();
     assert!(place.path("u").is_dir() && place.path("u.ovl-work/stage").is_dir());
     assert!(!upper.form_reason().is_empty());
+}
+
+#[test]
+fn a_renamed_directory_of_a_lower_is_listed_with_the_one_link_of_a_merged_one() {
+    let place = Place::new();
+    place.file("l/old/inner/a", "1");
+    let overlay = place.overlay(form(Form::Portable));
+    overlay.rename(&ctx(), &path("old"), &path("moved"), RenameHow::Replace).unwrap();
+    let detail = Detail { stats: true, whiteouts: false };
+    let links = |shown: &Shown| shown.stat.map(|stat| stat.nlink);
+    assert_eq!(overlay.entry(&path("moved"), Follow::No).unwrap().stat.nlink, 1);
+    assert_eq!(overlay.list(&path(""), None, 9, detail).unwrap().iter().map(links).collect::<Vec<_>>(), [Some(1)]);
+    let walk = overlay.walk(&path(""), WalkOptions { detail, ..WalkOptions::default() }).unwrap();
+    assert_eq!(walk.map(|line| links(&line.unwrap().1)).next(), Some(Some(1)));
 }
 
 #[test]
@@ -34,6 +48,37 @@ fn a_second_opener_is_told_that_it_is_in_use() {
     assert_eq!(place.upper(elsewhere).unwrap_err().kind(), ErrorKind::Busy);
     drop(first);
     assert!(place.upper(UpperOptions::default()).is_ok());
+}
+
+#[test]
+fn an_upper_is_looked_at_in_every_form_while_another_uses_it() {
+    for (form_, name) in [(Form::KernelTrusted, "trusted"), (Form::KernelUser, "user"), (Form::Portable, "portable")] {
+        if form_ == Form::KernelTrusted && !is_root() {
+            continue;
+        }
+        let place = Place::new();
+        for file in ["l/d/x", "l/gone", "l/o/hidden"] {
+            place.file(file, "low");
+        }
+        let overlay = place.overlay(form(form_));
+        put(&overlay, "d/new", "up");
+        overlay.remove(&ctx(), &path("gone"), Removal::File).unwrap();
+        overlay.remove(&ctx(), &path("o"), Removal::Tree).unwrap();
+        overlay.mkdir(&ctx(), &path("o"), None).unwrap();
+        let look = || {
+            let upper = host::upper_to_read(&place.path("u"), "u".into(), None).unwrap();
+            let lower = host::lower(&place.path("l"), LowerOptions::default()).unwrap();
+            Overlay::to_read(upper, vec![lower]).unwrap()
+        };
+        assert_eq!(shown(&look()), shown(&overlay), "{name}");
+        put(&overlay, "later", "up");
+        assert_eq!(shown(&look()), shown(&overlay), "{name}");
+        let refused = look().mkdir(&ctx(), &path("n"), None).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{name}");
+        let other = if form_ == Form::Portable { Form::KernelUser } else { Form::Portable };
+        let error = host::upper_to_read(&place.path("u"), "u".into(), Some(other)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongForm, "{name}");
+    }
 }
 
 #[test]

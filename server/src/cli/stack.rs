@@ -54,7 +54,7 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     if args.lower.is_empty() && args.upper.is_none() {
         return Err(Failure::usage("no layers: name some with --lower PATH, and where changes go with --upper DIR"));
     }
-    let lowers = args.lower.iter().map(|spec| lower(spec, args, nonce)).collect::<Result<Vec<_>, _>>()?;
+    let lowers = lowers(args, nonce)?;
     let upper = args.upper.as_ref().map(|spec| upper(spec, args, nonce)).transpose()?;
     let mut layers: Vec<Sheet> = upper.iter().map(|(_, sheet)| sheet.clone()).collect();
     layers.extend(args.lower.iter().map(|spec| Sheet { upper: false, path: place(spec), form: None }));
@@ -62,6 +62,27 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     let upper = upper.map(|(layer, _)| limited(layer, args.quota)).transpose()?;
     let overlay = Overlay::new(upper, lowers, policy, observer)?;
     Ok(Opened { overlay, layers })
+}
+
+/// Opens the layers to look at them: nothing is made, locked or changed, and a server may use the upper meanwhile.
+/// An upper that is not there yet is empty.
+///
+/// # Errors
+/// As [`open`], but for an upper in use.
+pub fn open_to_read(args: &StackArgs, nonce: u64) -> Result<Arc<Overlay>, Failure> {
+    let Some(spec) = &args.upper else { return Ok(open(args, nonce, None)?.overlay) };
+    let lowers = lowers(args, nonce)?;
+    let upper: Arc<dyn Layer> = match directory_of(spec, args)? {
+        Some(path) if path.exists() => {
+            let opened = host::upper_to_read(path, name(spec), args.upper_form.map(form));
+            opened.map_err(|error| unreadable(path, &error))?
+        }
+        Some(path) if !holder(path).is_dir() => {
+            return Err(upper_failure(path, &Error::new(ErrorKind::NotFound, "open upper")));
+        }
+        _ => Memory::new(&name(spec), nonce),
+    };
+    Ok(Overlay::to_read(upper, lowers)?)
 }
 
 fn limited(upper: Arc<dyn WritableLayer>, quota: Option<u64>) -> Result<Arc<dyn WritableLayer>, Failure> {
@@ -82,6 +103,10 @@ fn name(spec: &LayerSpec) -> String {
         .clone()
         .or_else(last)
         .unwrap_or_else(|| if spec.path.as_os_str().is_empty() { "mem" } else { "dir" }.into())
+}
+
+fn lowers(args: &StackArgs, nonce: u64) -> Result<Vec<Arc<dyn Layer>>, Failure> {
+    args.lower.iter().map(|spec| lower(spec, args, nonce)).collect()
 }
 
 fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer>, Failure> {
@@ -140,17 +165,24 @@ fn lower_failure(path: &Path, error: &Error) -> Failure {
 }
 
 fn upper(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
-    match spec.medium {
-        Some(Medium::Memory) => Ok((Memory::new(&name(spec), nonce), Sheet { upper: true, path: None, form: None })),
-        Some(Medium::Zip) => Err(Failure::usage("a zip cannot take changes: --upper is a directory, or mem:")),
-        Some(Medium::Dir) | None => directory(spec, args),
+    match directory_of(spec, args)? {
+        None => Ok((Memory::new(&name(spec), nonce), Sheet { upper: true, path: None, form: None })),
+        Some(_) => directory(spec, args),
     }
 }
 
-fn directory(spec: &LayerSpec, args: &StackArgs) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
-    for lower in &args.lower {
-        refuse_overlap(&spec.path, &lower.path)?;
+/// Returns the directory that an upper is, `None` for memory. Refuses a zip, and a directory that a lower overlaps.
+fn directory_of<'a>(spec: &'a LayerSpec, args: &StackArgs) -> Result<Option<&'a Path>, Failure> {
+    match spec.medium {
+        Some(Medium::Memory) => return Ok(None),
+        Some(Medium::Zip) => return Err(Failure::usage("a zip cannot take changes: --upper is a directory, or mem:")),
+        Some(Medium::Dir) | None => {}
     }
+    args.lower.iter().try_for_each(|lower| refuse_overlap(&spec.path, &lower.path))?;
+    Ok(Some(&spec.path))
+}
+
+fn directory(spec: &LayerSpec, args: &StackArgs) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
     let options = UpperOptions {
         name: name(spec),
         work: args.work.clone(),
@@ -179,8 +211,7 @@ fn form(arg: FormArg) -> Form {
 fn refuse_overlap(upper: &Path, lower: &Path) -> Result<(), Failure> {
     let stands = |path: &Path| if path.is_dir() { Some(path.to_owned()) } else { None };
     let Some(lower) = stands(lower) else { return Ok(()) };
-    let parent = upper.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(nearest) = stands(upper).or_else(|| stands(parent)) else { return Ok(()) };
+    let Some(nearest) = stands(upper).or_else(|| stands(holder(upper))) else { return Ok(()) };
     let inside = host::is_same_or_within(&nearest, &lower)?;
     let holds = upper.is_dir() && host::is_same_or_within(&lower, upper)?;
     if !inside && !holds {
@@ -188,6 +219,21 @@ fn refuse_overlap(upper: &Path, lower: &Path) -> Result<(), Failure> {
     }
     let (upper, lower) = (upper.display(), lower.display());
     Err(Failure::usage(format!("the upper {upper} and the lower {lower} overlap; put the upper somewhere else")))
+}
+
+/// Returns the directory in which a path stands.
+fn holder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unreadable(path: &Path, error: &Error) -> Failure {
+    let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            Failure::new(code::PERMISSION, format!("the upper {} cannot be read{cause}", path.display()))
+        }
+        _ => upper_failure(path, error),
+    }
 }
 
 fn upper_failure(path: &Path, error: &Error) -> Failure {

@@ -187,6 +187,19 @@ fn gone(done: &Done) -> Response {
     response
 }
 
+/// Returns what a change is called everywhere in the API.
+pub(crate) fn word(what: &What) -> &'static str {
+    match what {
+        What::Added => "added",
+        What::Modified => "modified",
+        What::Metadata => "metadata",
+        What::Deleted => "deleted",
+        What::Opaque => "opaque",
+        What::Renamed { .. } => "renamed",
+        What::TypeChanged => "type_changed",
+    }
+}
+
 impl ChangeBody {
     pub(crate) fn of(change: &Changed) -> Self {
         let (path, path_b64) = readable_path(&change.path);
@@ -197,15 +210,7 @@ impl ChangeBody {
         Self {
             path,
             path_b64,
-            what: match change.what {
-                What::Added => "added",
-                What::Modified => "modified",
-                What::Metadata => "metadata",
-                What::Deleted => "deleted",
-                What::Opaque => "opaque",
-                What::Renamed { .. } => "renamed",
-                What::TypeChanged => "type_changed",
-            },
+            what: word(&change.what),
             from,
             before: change.before.map(kind_name),
             now: change.now.map(|stat| kind_name(stat.kind)),

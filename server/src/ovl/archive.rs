@@ -104,7 +104,7 @@ enum Conflict {
 
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let (tree, at) = (session.tree(&self.what)?, path(&self.path)?);
         let format = self.format();
         let write = |out: &mut dyn Write| Ok(export::export(&session.overlay, tree, format, &at, out)?);

@@ -3,11 +3,16 @@
 use std::{ffi::OsString, sync::Arc};
 
 use clap::Args;
-use ovl_core::{Kind, Overlay, VPath, diff::Changed, printable};
+use ovl_core::{
+    Kind, Overlay, VPath,
+    diff::{Changed, What},
+    printable,
+};
 use serde_json::{Map, Value};
 
 use super::{
     ask::Consent,
+    columns::left,
     print::{Format, List},
     session::{Session, ctx, path},
 };
@@ -17,7 +22,7 @@ use crate::{
         flags::StackArgs,
     },
     entry::readable_path,
-    handlers::changes::ChangeBody,
+    handlers::changes::{ChangeBody, word},
 };
 
 #[derive(Args, Debug)]
@@ -49,7 +54,7 @@ pub(super) struct Discard {
 
 impl Changes {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let at = path(&self.path)?;
         let head = [("path", readable_path(&at).0.into())];
         let mut list = List::begin(self.format, "ovl.changes/1", &head, "changes")?;
@@ -62,7 +67,8 @@ impl Changes {
 
 impl Discard {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let open = if self.consent.dry_run { Session::to_read } else { Session::open };
+        let session = open(&self.stack)?;
         let paths = match self.all {
             true => vec![VPath::root()],
             false => self.paths.iter().map(|text| path(text)).collect::<Result<_, _>>()?,
@@ -102,8 +108,14 @@ fn doomed(overlay: &Arc<Overlay>, paths: &[VPath]) -> Result<Vec<Changed>, Failu
 }
 
 fn print(list: &mut List, change: &Changed) -> Result<(), Failure> {
-    let body = ChangeBody::of(change);
-    let from = body.from.as_ref().map(|from| format!("{} -> ", printable(from.as_bytes()))).unwrap_or_default();
-    let text = format!("{:<12} {from}{}", body.what, change.path);
-    list.line(|| text, change.path.as_bytes(), || body)
+    list.line(|out| text(out, change), change.path.as_bytes(), || ChangeBody::of(change))
+}
+
+fn text(out: &mut Vec<u8>, change: &Changed) {
+    left(out, word(&change.what), 12);
+    if let What::Renamed { from } = &change.what {
+        out.extend(format!("{from} -> ").bytes());
+    }
+    out.push(b'/');
+    out.extend_from_slice(printable(change.path.as_bytes()).as_bytes());
 }

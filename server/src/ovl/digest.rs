@@ -39,7 +39,7 @@ struct Body {
 
 impl Digest {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let tree = session.tree(&self.what)?;
         let mut list = List::begin(self.format, "ovl.digest/1", &[("what", self.what.clone().into())], "digests")?;
         for text in &self.paths {
@@ -47,7 +47,7 @@ impl Digest {
             let blake3 = session.overlay.digest(tree, &at)?.to_string();
             let (path, path_b64) = readable_path(&at);
             let line = format!("{blake3}  {at}");
-            list.line(|| line, at.as_bytes(), || Body { path, path_b64, blake3 })?;
+            list.line(|out| out.extend(line.bytes()), at.as_bytes(), || Body { path, path_b64, blake3 })?;
         }
         list.end(Map::new())
     }

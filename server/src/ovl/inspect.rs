@@ -57,7 +57,7 @@ impl Inspect {
     pub(super) fn run(mut self) -> Result<(), Failure> {
         self.stack.lower = vec![self.file];
         self.stack.upper = None;
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let (view, overlay) = (session.view(), &session.overlay);
         let caps = overlay.layers()[0].caps();
         let head = [("archive", Value::from(&*caps.name)), ("kind", caps.kind.into())];
@@ -67,7 +67,11 @@ impl Inspect {
             let (path, shown) = line?;
             let stored = stored(overlay, &path, &shown)?;
             let text = text(&path, &shown, &stored);
-            list.line(|| text, path.as_bytes(), || Body { entry: view.line(&path, &shown, false), stored })?;
+            list.line(
+                |out| out.extend(text.bytes()),
+                path.as_bytes(),
+                || Body { entry: view.line(&path, &shown, false), stored },
+            )?;
         }
         let omissions: Vec<Omission> = caps.omitted.iter().map(omission).collect();
         let omissions = serde_json::to_value(omissions).expect("a report holds nothing that JSON cannot");

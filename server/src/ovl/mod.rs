@@ -7,6 +7,7 @@
 mod archive;
 mod ask;
 mod changes;
+mod columns;
 mod digest;
 mod inspect;
 mod print;

@@ -31,13 +31,16 @@ pub(super) struct Format {
 pub(super) struct List {
     format: Format,
     out: BufWriter<StdoutLock<'static>>,
+    /// The line that is being made.
+    text: Vec<u8>,
     is_first: bool,
 }
 
 impl List {
     /// Begins a list; in one JSON object it is the member `items`, behind the schema and `head`.
     pub(super) fn begin(format: Format, schema: &str, head: &[(&str, Value)], items: &str) -> Result<Self, Failure> {
-        let mut list = Self { format, out: BufWriter::new(io::stdout().lock()), is_first: true };
+        let out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+        let mut list = Self { format, out, text: Vec::new(), is_first: true };
         if format.json {
             let mut text = format!("{{\"schema\":{}", Value::from(schema));
             head.iter().for_each(|(key, value)| text.push_str(&format!(",{}:{value}", Value::from(*key))));
@@ -46,26 +49,38 @@ impl List {
         Ok(list)
     }
 
-    /// Prints one line: `text` for people, `name` for `-0`, `body` as JSON; only what is printed is made.
+    /// Prints one line: what `text` writes for people, `name` for `-0`, `body` as JSON; only what is printed is made.
     pub(super) fn line<B: Serialize>(
         &mut self,
-        text: impl FnOnce() -> String,
+        text: impl FnOnce(&mut Vec<u8>),
         name: &[u8],
         body: impl FnOnce() -> B,
     ) -> Result<(), Failure> {
-        let json = || serde_json::to_string(&body()).expect("what is printed holds nothing that JSON cannot");
-        let line = match self.format {
-            Format { json: true, .. } if self.is_first => format!("\n{}", json()),
-            Format { json: true, .. } => format!(",\n{}", json()),
-            Format { ndjson: true, .. } => format!("{}\n", json()),
-            Format { null: true, .. } => {
-                self.put(name)?;
-                "\0".to_owned()
-            }
-            _ => text() + "\n",
+        let line = &mut self.text;
+        line.clear();
+        let json = |line: &mut Vec<u8>| {
+            serde_json::to_writer(line, &body()).expect("what is printed holds nothing that JSON cannot")
         };
+        match self.format {
+            Format { json: true, .. } => {
+                line.extend_from_slice(if self.is_first { b"\n" } else { b",\n" });
+                json(line);
+            }
+            Format { ndjson: true, .. } => {
+                json(line);
+                line.push(b'\n');
+            }
+            Format { null: true, .. } => {
+                line.extend_from_slice(name);
+                line.push(0);
+            }
+            _ => {
+                text(line);
+                line.push(b'\n');
+            }
+        }
         self.is_first = false;
-        self.put(line.as_bytes())
+        self.out.write_all(line).map_err(failed)
     }
 
     /// Ends the list, one JSON object with further members.

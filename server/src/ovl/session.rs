@@ -25,12 +25,21 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Opens the stack for what changes the upper.
     pub(super) fn open(args: &StackArgs) -> Result<Self, Failure> {
-        let overlay = stack::open(args, serve::nonce(), None)?.overlay;
+        Ok(Self::of(stack::open(args, serve::nonce(), None)?.overlay))
+    }
+
+    /// Opens the stack for what only looks, beside whatever else uses it.
+    pub(super) fn to_read(args: &StackArgs) -> Result<Self, Failure> {
+        Ok(Self::of(stack::open_to_read(args, serve::nonce())?))
+    }
+
+    fn of(overlay: Arc<Overlay>) -> Self {
         let above = usize::from(overlay.has_upper());
         let id = |index| if index < above { "upper".to_owned() } else { format!("lower-{}", index + 1 - above) };
         let ids = (0..overlay.layers().len()).map(id).collect();
-        Ok(Self { overlay, ids })
+        Self { overlay, ids }
     }
 
     pub(super) fn view(&self) -> View {

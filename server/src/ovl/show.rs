@@ -11,6 +11,7 @@ use ovl_core::{
 use serde_json::{Map, Value};
 
 use super::{
+    columns::{left, octal, right},
     print::{self, Format, List},
     session::{Session, path},
 };
@@ -45,7 +46,7 @@ pub(super) struct Ls {
 
 impl Ls {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let (view, at) = (session.view(), path(&self.path)?);
         let stats = self.long || self.format.json || self.format.ndjson;
         let detail = Detail { stats, whiteouts: self.whiteouts };
@@ -55,14 +56,15 @@ impl Ls {
         for line in walk {
             let (path, shown) = line?;
             let name = if self.recursive { path.as_bytes() } else { shown.name.as_bytes() };
-            let text = || if self.long { long(&view, &shown, name) } else { short(&shown, name) };
+            let text =
+                |out: &mut Vec<u8>| if self.long { long(out, &view, &shown, name) } else { short(out, &shown, name) };
             list.line(text, name, || view.line(&path, &shown, true))?;
         }
         list.end(Map::new())
     }
 }
 
-fn short(shown: &Shown, name: &[u8]) -> String {
+fn short(out: &mut Vec<u8>, shown: &Shown, name: &[u8]) {
     let mark = match shown.kind {
         Kind::Dir => "/",
         Kind::Symlink => "@",
@@ -71,17 +73,29 @@ fn short(shown: &Shown, name: &[u8]) -> String {
         Kind::Whiteout => " (whiteout)",
         _ => "",
     };
-    format!("{}{mark}", printable(name))
+    out.extend_from_slice(printable(name).as_bytes());
+    out.extend_from_slice(mark.as_bytes());
 }
 
-fn long(view: &View, shown: &Shown, name: &[u8]) -> String {
-    let layer = &view.ids[shown.layer()];
-    let Some(stat) = &shown.stat else { return format!("{:<9}{layer:<9} {}", "-", short(shown, name)) };
-    let when = time::format(stat.attrs.mtime).unwrap_or_else(|| "-".into());
-    let when = when.split('.').next().unwrap_or_default();
-    let (kind, a) = (kind_name(shown.kind), stat.attrs);
-    let name = short(shown, name);
-    format!("{kind:<8} {:04o} {:>5} {:>5} {:>12} {when:<19} {layer:<9} {name}", a.mode, a.uid, a.gid, stat.size)
+fn long(out: &mut Vec<u8>, view: &View, shown: &Shown, name: &[u8]) {
+    match &shown.stat {
+        Some(stat) => attributes(out, stat),
+        None => left(out, "-", 8),
+    }
+    left(out, &view.ids[shown.layer], 9);
+    short(out, shown, name);
+}
+
+fn attributes(out: &mut Vec<u8>, stat: &ovl_core::Stat) {
+    left(out, kind_name(stat.kind), 8);
+    octal(out, stat.attrs.mode);
+    right(out, stat.attrs.uid.into(), 5);
+    right(out, stat.attrs.gid.into(), 5);
+    right(out, stat.size, 12);
+    match time::seconds(out, stat.attrs.mtime) {
+        Some(()) => out.push(b' '),
+        None => left(out, "-", 19),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -95,7 +109,7 @@ pub(super) struct Cat {
 
 impl Cat {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let mut out = std::io::stdout().lock();
         let mut piece = vec![0; PIECE];
         for text in &self.paths {
@@ -128,13 +142,13 @@ pub(super) struct Stat {
 
 impl Stat {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let view = session.view();
         let paths: Vec<VPath> = self.paths.iter().map(|text| path(text)).collect::<Result<_, _>>()?;
         let mut list = List::begin(self.format, "ovl.stat/1", &[], "entries")?;
         for path in paths {
             let (_, body) = view.describe(&path)?;
-            list.line(|| told(&body), path.as_bytes(), || &body)?;
+            list.line(|out| out.extend(told(&body).bytes()), path.as_bytes(), || &body)?;
         }
         list.end(Map::new())
     }

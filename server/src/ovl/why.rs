@@ -27,7 +27,7 @@ pub(super) struct Why {
 
 impl Why {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.stack)?;
+        let session = Session::to_read(&self.stack)?;
         let why = session.overlay.why(&path(&self.path)?)?;
         let body = WhyBody::of(&why, &session.ids);
         print::object(self.json, "ovl.why/1", &body, &text(&body))

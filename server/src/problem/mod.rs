@@ -125,7 +125,7 @@ impl From<Error> for Problem {
         if let Some(path) = error.path() {
             problem = problem.at(path);
         }
-        problem.0.body.layer = error.layer().map(|layer| printable(layer.as_bytes()));
+        problem.0.body.layer = error.layer().map(|layer| printable(layer.as_bytes()).into_owned());
         problem.0.body.errno = errno;
         if class.status >= 500 && error.kind() != ErrorKind::NoSpace {
             tracing::error!("{error}");

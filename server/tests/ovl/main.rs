@@ -2,10 +2,12 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
+    time::SystemTime,
 };
 
+use ovl_core::layers::host::{self, UpperOptions};
 use serde_json::Value;
 
 struct Place(tempfile::TempDir);
@@ -53,6 +55,18 @@ impl Place {
         fs::write(self.path().join("in.zip"), zip).unwrap();
         self.ok("import in.zip --on-conflict replace --yes --lower low --upper u");
     }
+}
+
+/// Returns a directory and what is in it, each with the time of its last change.
+fn stamps(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let inside = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = inside.chain([dir.to_owned()]).map(|path| (path.clone(), time_of(&path))).collect();
+    all.sort();
+    all
+}
+
+fn time_of(path: &Path) -> SystemTime {
+    fs::symlink_metadata(path).unwrap().modified().unwrap()
 }
 
 /// A zip of stored files, written by its first principles.
@@ -127,6 +141,38 @@ fn changes_are_listed_looked_at_and_discarded() {
     place.ok("discard --all --yes --lower low --upper u");
     assert_eq!(place.ok("changes --lower low --upper u"), "");
     assert_eq!(fs::read(place.path().join("low/a")).unwrap(), b"one");
+}
+
+#[test]
+fn looking_at_an_upper_needs_and_leaves_nothing() {
+    let place = Place::new();
+    let look =
+        ["ls", "cat a", "stat a", "why a", "changes", "digest", "discard --all --dry-run", "export -o out.tar --yes"];
+    for command in look {
+        place.ok(&format!("{command} --lower low --upper u"));
+        assert!(!place.path().join("u").exists(), "{command} made the upper");
+    }
+    let (code, _) = place.fails("ls --lower low --upper none/u");
+    assert_eq!(code, 3, "an upper needs a parent");
+    place.change();
+    fs::remove_dir_all(place.path().join("u.ovl-work")).unwrap();
+    let before = stamps(&place.path().join("u"));
+    for command in look {
+        place.ok(&format!("{command} --lower low --upper u"));
+        assert_eq!(stamps(&place.path().join("u")), before, "{command} changed the upper");
+        assert!(!place.path().join("u.ovl-work").exists(), "{command} made a work directory");
+    }
+}
+
+#[test]
+fn an_upper_in_use_is_looked_at_but_not_changed() {
+    let place = Place::new();
+    place.change();
+    let _server = host::upper(&place.path().join("u"), UpperOptions::default()).unwrap();
+    assert_eq!(place.ok("changes --lower low --upper u"), "modified     /a\nadded        /new\n");
+    assert_eq!(place.ok("cat a --lower low --upper u"), "changed");
+    let (code, message) = place.fails("discard --all --yes --lower low --upper u");
+    assert!(code == 8 && message.contains("in use"), "{code} {message}");
 }
 
 #[test]

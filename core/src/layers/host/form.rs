@@ -53,7 +53,7 @@ const LOOKED_AT: usize = 4096;
 pub(super) fn recorded(root: &Handle) -> Result<Option<Form>> {
     let mut recorded = None;
     for form in [Form::KernelTrusted, Form::KernelUser, Form::Portable] {
-        let Some(version) = found(root, form).map_err(failed("read form"))? else { continue };
+        let Some(version) = version(root, form).map_err(failed("read form"))? else { continue };
         if version != VERSION {
             return Err(Error::new(ErrorKind::Unsupported, "read form").because(format!("{form} of a newer ovl")));
         }
@@ -64,7 +64,7 @@ pub(super) fn recorded(root: &Handle) -> Result<Option<Form>> {
     Ok(recorded)
 }
 
-fn found(root: &Handle, form: Form) -> io::Result<Option<Vec<u8>>> {
+fn version(root: &Handle, form: Form) -> io::Result<Option<Vec<u8>>> {
     match form.namespace() {
         Some(namespace) => root.xattr(namespace.keys().form),
         None => stage::read_file(root, FORM_FILE),
@@ -122,11 +122,9 @@ pub(super) struct Chosen {
     pub(super) reason: String,
 }
 
-/// Chooses the form of an upper: the recorded one, the marked one, the one asked for, or the best that works.
-///
-/// Refuses a form other than the one asked for (`WrongForm`), and one that does not work here
-/// (`PermissionDenied`).
-pub(super) fn choose(root: &Handle, stage: &Stage, wanted: Option<Form>) -> Result<Chosen> {
+/// Returns the form that an upper has: the recorded one, or the marked one. Refuses a form other than the one asked
+/// for (`WrongForm`).
+pub(super) fn found(root: &Handle, wanted: Option<Form>) -> Result<Option<Chosen>> {
     let (found, reason) = match recorded(root)? {
         Some(form) => (Some(form), "recorded on the upper"),
         None => (marked(root)?, "found by its marks"),
@@ -137,12 +135,21 @@ pub(super) fn choose(root: &Handle, stage: &Stage, wanted: Option<Form>) -> Resu
         let why = format!("it is {found} ({reason}), and {wanted} was asked for");
         return Err(Error::new(ErrorKind::WrongForm, "open upper").because(why));
     }
-    let Some(form) = found.or(wanted) else { return Ok(best(stage)) };
-    works(form, stage).map_err(|error| {
-        Error::new(ErrorKind::PermissionDenied, "open upper").because(format!("{form} does not work here: {error}"))
+    Ok(found.map(|form| Chosen { form, reason: reason.into() }))
+}
+
+/// Chooses the form of an upper: the one found, the one asked for, or the best that works.
+///
+/// Refuses a form other than the one asked for (`WrongForm`), and one that does not work here
+/// (`PermissionDenied`).
+pub(super) fn choose(root: &Handle, stage: &Stage, wanted: Option<Form>) -> Result<Chosen> {
+    let asked = wanted.map(|form| Chosen { form, reason: "asked for".into() });
+    let Some(chosen) = found(root, wanted)?.or(asked) else { return Ok(best(stage)) };
+    works(chosen.form, stage).map_err(|error| {
+        let why = format!("{} does not work here: {error}", chosen.form);
+        Error::new(ErrorKind::PermissionDenied, "open upper").because(why)
     })?;
-    let reason = if found.is_some() { reason } else { "asked for" };
-    Ok(Chosen { form, reason: reason.into() })
+    Ok(chosen)
 }
 
 fn best(stage: &Stage) -> Chosen {
@@ -185,7 +192,7 @@ pub(super) fn record(root: &Handle, form: Form, stage: &Stage) -> Result<()> {
 }
 
 fn record_portable(root: &Handle, stage: &Stage) -> io::Result<()> {
-    if found(root, Form::Portable)?.is_some() {
+    if version(root, Form::Portable)?.is_some() {
         return Ok(());
     }
     let name = stage.name();

@@ -148,6 +148,7 @@ impl Kernel {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Layer for Kernel {
     fn caps(&self) -> &Caps {
         self.native.caps()
@@ -161,8 +162,16 @@ impl Layer for Kernel {
         self.native.lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.native.enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.native.list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.native.stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

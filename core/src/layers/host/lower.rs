@@ -1,4 +1,4 @@
-//! A host directory as a lower: it can be read, and by its type nothing else.
+//! A host directory that can be read, and by its type nothing else: a lower, or an upper that is only looked at.
 
 use std::{path::Path, sync::Arc};
 
@@ -47,6 +47,29 @@ pub fn lower(path: &Path, options: LowerOptions) -> Result<Arc<HostLower>> {
     Ok(Arc::new(HostLower { tree }))
 }
 
+/// Opens the directory at `path`, an upper, to look at it: nothing in it or beside it is made, locked or changed.
+///
+/// Another process may use it meanwhile. What is read is then no snapshot: each object is seen as it was before a
+/// change or as it is after, and one that is being changed may show some attributes from before and some from after.
+///
+/// Refuses a missing directory (`NotFound`), one in another form than `form` (`WrongForm`), and one whose form this
+/// user can neither see nor choose (`PermissionDenied`): another's marks may be hidden from it.
+pub fn upper_to_read(path: &Path, name: String, form: Option<Form>) -> Result<Arc<HostLower>> {
+    let opened = |e| failed("open upper")(e).because(path.display().to_string());
+    let root = Handle::root(path).map_err(opened)?;
+    let found = form::found(&root, form)?.map(|chosen| chosen.form);
+    if found.is_none() {
+        root.check_writable().map_err(opened)?;
+    }
+    let namespace = found.or(form).map_or_else(|| Some(usual()), Form::namespace);
+    let caps = caps(name, &root)?;
+    let tree: Box<dyn Layer> = match namespace {
+        None => Box::new(Tree::new(root, caps)?),
+        Some(namespace) => Box::new(Native::upper(root, caps, namespace)?),
+    };
+    Ok(Arc::new(HostLower { tree }))
+}
+
 /// Returns the marks that a mount by this process would heed.
 fn usual() -> Namespace {
     if super::sys::own_ids().0 == 0 { Namespace::Trusted } else { Namespace::User }
@@ -65,6 +88,7 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
     })
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Layer for HostLower {
     fn caps(&self) -> &Caps {
         self.tree.caps()
@@ -78,8 +102,16 @@ impl Layer for HostLower {
         self.tree.lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.tree.enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.tree.list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.tree.stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

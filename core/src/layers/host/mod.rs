@@ -41,7 +41,7 @@ use self::sys::Handle;
 pub use self::{
     blob::file,
     form::Form,
-    lower::{HostLower, LowerOptions, lower},
+    lower::{HostLower, LowerOptions, lower, upper_to_read},
     marks::Namespace,
     upper::{HostUpper, UpperOptions, upper},
 };

@@ -3,7 +3,7 @@
 //! One name is looked up at a time from a directory's descriptor; nothing is opened but directories
 //! and regular files, and nothing is ever written.
 
-use std::{collections::BinaryHeap, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use super::{
     beside,
@@ -96,6 +96,11 @@ impl Native {
         move |error| super::failed(op)(error).in_layer(&self.caps.name)
     }
 
+    fn listing(&self, dir: &Node, stats: bool) -> Result<Listing> {
+        let xwhiteouts = self.lower && self.marks(dir)?.opaque == Opaque::Xwhiteouts;
+        Ok(Listing { stats, xwhiteouts, marked: self.ours || xwhiteouts })
+    }
+
     /// Returns the entry of a name that `list` found, with its attributes if asked for.
     fn entry(&self, dir: &Handle, found: Found, listing: Listing) -> Result<Option<Entry>> {
         let name = NameBuf::new(found.name).map_err(|e| e.in_layer(&self.caps.name))?;
@@ -163,20 +168,27 @@ struct Found {
     kind: Option<Kind>,
 }
 
-/// Returns the `max` smallest names after `after`, sorted, holding no more than these.
+/// Returns the `max` smallest names after `after`, sorted, holding no more than twice as many.
 fn smallest(dir: &Handle, after: Option<Name<'_>>, max: usize) -> io::Result<Vec<Found>> {
-    let mut heap = BinaryHeap::new();
+    let mut found = Vec::new();
     dir.scan(&mut |name, kind| {
-        let wanted = after.is_none_or(|after| name > after.as_bytes())
-            && (heap.len() < max || heap.peek().is_some_and(|last: &Found| name < &*last.name));
-        if wanted {
-            if heap.len() == max {
-                heap.pop();
-            }
-            heap.push(Found { name: name.into(), kind });
+        if after.is_none_or(|after| name > after.as_bytes()) {
+            found.push(Found { name: name.into(), kind });
+        }
+        if found.len() >= max.saturating_mul(2) {
+            keep_smallest(&mut found, max);
         }
     })?;
-    Ok(heap.into_sorted_vec())
+    keep_smallest(&mut found, max);
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn keep_smallest(found: &mut Vec<Found>, max: usize) {
+    if found.len() > max {
+        found.select_nth_unstable(max);
+        found.truncate(max);
+    }
 }
 
 fn decode(value: Option<Vec<u8>>) -> Result<Record> {
@@ -206,11 +218,17 @@ impl Layer for Native {
         Ok(Some(object.node(stat.ino, kind)))
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        // What cannot be opened as a directory is something else, or nothing, or kept from us: the lookup tells.
+        let Ok(handle) = object::of(dir)?.handle.child_dir(name.as_bytes()) else { return self.lookup(dir, name) };
+        let stat = self.on_device(handle.stat().map_err(self.fail("look up"))?)?;
+        Ok(Some(Object::found(handle).node(stat.ino, Kind::Dir)))
+    }
+
     /// Reads the whole directory and keeps the page: a large one is best read in one page.
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        let xwhiteouts = self.lower && self.marks(dir)?.opaque == Opaque::Xwhiteouts;
+        let listing = self.listing(dir, stats)?;
         let dir = &object::of(dir)?.handle;
-        let listing = Listing { stats, xwhiteouts, marked: self.ours || xwhiteouts };
         let mut entries = Vec::new();
         let mut after = after.map(Name::to_owned);
         // Names that vanish between reading the directory and looking at them must not end the page early.
@@ -218,6 +236,7 @@ impl Layer for Native {
             let want = max - entries.len();
             let found = smallest(dir, after.as_ref().map(NameBuf::as_name), want).map_err(self.fail("list"))?;
             let (complete, count) = (found.len() < want, entries.len());
+            entries.reserve(found.len());
             after = found.last().map(|last| NameBuf::new(&*last.name)).transpose()?;
             for found in found {
                 entries.extend(self.entry(dir, found, listing)?);
@@ -227,6 +246,12 @@ impl Layer for Native {
             }
         }
         Ok(entries)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        let listing = self.listing(dir, true)?;
+        let found = Found { name: name.as_bytes().into(), kind: None };
+        Ok(self.entry(&object::of(dir)?.handle, found, listing)?.and_then(|entry| entry.stat))
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

@@ -119,6 +119,7 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
     })
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Layer for HostUpper {
     fn caps(&self) -> &Caps {
         self.tree.caps()
@@ -132,8 +133,16 @@ impl Layer for HostUpper {
         self.tree.lookup(dir, name)
     }
 
+    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
+        self.tree.enter(dir, name)
+    }
+
     fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
         self.tree.list(dir, after, max, stats)
+    }
+
+    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
+        self.tree.stat_at(dir, name)
     }
 
     fn stat(&self, node: &Node) -> Result<Stat> {

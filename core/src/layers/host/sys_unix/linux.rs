@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
@@ -22,8 +23,18 @@ use crate::{Device, Kind, Time};
 #[derive(Debug)]
 pub(in super::super) struct Handle {
     fd: OwnedFd,
-    /// Whether the descriptor reads and writes, because the object was made here.
-    full: bool,
+    access: Access,
+}
+
+/// What a descriptor is good for.
+#[derive(Debug)]
+enum Access {
+    /// Nothing but to name the object: `O_PATH`.
+    Path,
+    /// A directory's names can be read, once: the descriptor has one position. Whether they were.
+    Names(AtomicBool),
+    /// It reads and writes, because the object was made here.
+    Full,
 }
 
 impl AsFd for Handle {
@@ -33,6 +44,7 @@ impl AsFd for Handle {
 }
 
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const NAMES: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Handle {
     /// Returns the descriptor, of a directory for what is done in it.
@@ -42,7 +54,7 @@ impl Handle {
 
     /// Holds what a descriptor that reads and writes has made.
     pub(super) fn made(fd: OwnedFd) -> Self {
-        Self { fd, full: true }
+        Self { fd, access: Access::Full }
     }
 
     /// Holds the directory at `path`, the one path that ever reaches the host; a symlink at its end is
@@ -50,13 +62,19 @@ impl Handle {
     pub(in super::super) fn root(path: &Path) -> io::Result<Self> {
         let flags = LOOK.difference(OFlags::NOFOLLOW) | OFlags::DIRECTORY;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Self { fd, full: false })
+        Ok(Self { fd, access: Access::Path })
     }
 
     /// Looks up one name, following nothing.
     pub(in super::super) fn child(&self, name: &[u8]) -> io::Result<Self> {
         let fd = openat(&self.fd, name, LOOK, Mode::empty())?;
-        Ok(Self { fd, full: false })
+        Ok(Self { fd, access: Access::Path })
+    }
+
+    /// Looks up a directory by one name, following nothing, and opens it to read its names.
+    pub(in super::super) fn child_dir(&self, name: &[u8]) -> io::Result<Self> {
+        let fd = quietly(NAMES | OFlags::NOFOLLOW, |flags| openat(&self.fd, name, flags, Mode::empty()))?;
+        Ok(Self { fd, access: Access::Names(AtomicBool::new(false)) })
     }
 
     /// Returns what the host says about the object.
@@ -76,28 +94,29 @@ impl Handle {
 
     /// Opens a directory for reading its names and for making them durable.
     pub(super) fn reading(&self) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(quietly(flags, |flags| openat(&self.fd, ".", flags, Mode::empty()))?)
+        Ok(quietly(NAMES, |flags| openat(&self.fd, ".", flags, Mode::empty()))?)
     }
 
     /// Calls `each` with every name of the directory and, where the host declares it, its kind.
     pub(in super::super) fn scan(&self, each: &mut dyn FnMut(&[u8], Option<Kind>)) -> io::Result<()> {
-        let fd = self.reading()?;
-        let mut buf = Vec::with_capacity(32 * 1024);
-        let mut dir = rustix::fs::RawDir::new(fd, buf.spare_capacity_mut());
-        while let Some(entry) = dir.next() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if !matches!(name, b"." | b"..") {
-                each(name, declared(entry.file_type()));
-            }
+        match &self.access {
+            Access::Names(read) if !read.swap(true, Ordering::AcqRel) => scan(&self.fd, each),
+            _ => scan(self.reading()?, each),
         }
-        Ok(())
+    }
+
+    /// Returns the descriptor, if it is good for calls that take no other than an opened one.
+    pub(super) fn opened(&self) -> Option<BorrowedFd<'_>> {
+        (!matches!(self.access, Access::Path)).then_some(self.fd.as_fd())
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(self.access, Access::Full)
     }
 
     /// Opens a regular file's content for reading.
     pub(in super::super) fn read(&self) -> io::Result<File> {
-        if self.full {
+        if self.is_full() {
             return Ok(self.fd.try_clone()?.into());
         }
         Ok(quietly(OFlags::RDONLY | OFlags::CLOEXEC, |flags| self.reopen(flags))?.into())
@@ -105,7 +124,7 @@ impl Handle {
 
     /// Opens a regular file's content for reading and writing.
     pub(in super::super) fn write(&self) -> io::Result<File> {
-        if self.full {
+        if self.is_full() {
             return Ok(self.fd.try_clone()?.into());
         }
         Ok(self.reopen(OFlags::RDWR | OFlags::CLOEXEC)?.into())
@@ -166,6 +185,19 @@ impl Handle {
     pub(in super::super) fn sync_file_system(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(self.reading()?)?)
     }
+}
+
+fn scan(fd: impl AsFd, each: &mut dyn FnMut(&[u8], Option<Kind>)) -> io::Result<()> {
+    let mut buf = Vec::with_capacity(32 * 1024);
+    let mut dir = rustix::fs::RawDir::new(fd, buf.spare_capacity_mut());
+    while let Some(entry) = dir.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            each(name, declared(entry.file_type()));
+        }
+    }
+    Ok(())
 }
 
 /// Opens without changing access times (semantics D03), or as others may when that is the owner's right.
@@ -231,7 +263,7 @@ pub(in super::super) fn bound_by_modes(dir: &Handle) -> io::Result<bool> {
 /// Refuses what is no regular file, before opening could wait for a fifo or wake a device.
 pub(in super::super) fn open_file(path: &Path) -> io::Result<File> {
     let fd = rustix::fs::open(path, LOOK.difference(OFlags::NOFOLLOW), Mode::empty())?;
-    let handle = Handle { fd, full: false };
+    let handle = Handle { fd, access: Access::Path };
     match handle.stat()?.stat.kind {
         Kind::File => handle.read(),
         Kind::Dir => Err(Errno::ISDIR.into()),

@@ -74,6 +74,11 @@ impl Handle {
         Ok(Self { held: Held::Named(dir.try_clone()?, name.to_vec(), seen.id()), full: false })
     }
 
+    /// Looks up a directory by one name, following nothing.
+    pub(in super::super) fn child_dir(&self, name: &[u8]) -> io::Result<Self> {
+        Ok(Self::found(openat(self.dir()?, name, LOOK | OFlags::DIRECTORY, Mode::empty())?))
+    }
+
     /// Returns what the host says about the object.
     pub(in super::super) fn stat(&self) -> io::Result<Raw> {
         match &self.held {

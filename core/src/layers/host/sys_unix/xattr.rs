@@ -3,7 +3,7 @@
 use std::io;
 
 use rustix::{
-    fs::{XattrFlags, getxattr, lgetxattr, listxattr, removexattr, setxattr},
+    fs::{XattrFlags, fgetxattr, flistxattr, getxattr, lgetxattr, listxattr, removexattr, setxattr},
     io::Errno,
 };
 
@@ -17,6 +17,9 @@ impl Handle {
 
     /// Returns the value of an attribute named by bytes, or `None` when it is not there.
     pub(in super::super) fn xattr_bytes(&self, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        if let Some(fd) = self.opened() {
+            return absent(grow(|buf| fgetxattr(fd, name, buf)));
+        }
         let path = self.proc_path();
         absent(grow(|buf| getxattr(&*path, name, buf)))
     }
@@ -31,8 +34,14 @@ impl Handle {
 
     /// Returns the names of all attributes.
     pub(in super::super) fn xattr_names(&self) -> io::Result<Vec<Box<[u8]>>> {
-        let path = self.proc_path();
-        let list = absent(grow(|buf| listxattr(&*path, buf)))?.unwrap_or_default();
+        let list = match self.opened() {
+            Some(fd) => grow(|buf| flistxattr(fd, buf)),
+            None => {
+                let path = self.proc_path();
+                grow(|buf| listxattr(&*path, buf))
+            }
+        };
+        let list = absent(list)?.unwrap_or_default();
         Ok(list.split(|b| *b == 0).filter(|name| !name.is_empty()).map(Box::from).collect())
     }
 

@@ -60,6 +60,11 @@ impl Handle {
         }
     }
 
+    /// Looks up a directory by one name, following nothing.
+    pub(in super::super) fn child_dir(&self, name: &[u8]) -> io::Result<Self> {
+        Ok(Self::Dir(self.dir()?.open_dir_nofollow(text(name)?)?))
+    }
+
     /// Returns what the host says about the object.
     pub(in super::super) fn stat(&self) -> io::Result<Raw> {
         match self {
