@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::spec::LayerSpec;
 
@@ -14,14 +14,15 @@ pub struct StackArgs {
     ///
     /// `zip:`, `dir:` or `mem:` in front forces the type; the long form is `type=zip,path=a.zip,name=base`.
     #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER", value_delimiter = '\n')]
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub lower: Vec<LayerSpec>,
     /// Where changes are kept: a directory (made if its parent exists), or `mem:` to forget them at the end.
     ///
     /// Without it, nothing can be changed.
-    #[arg(long, value_name = "LAYER", env = "OVL_UPPER")]
+    #[arg(long, value_name = "LAYER", env = "OVL_UPPER", value_hint = ValueHint::AnyPath)]
     pub upper: Option<LayerSpec>,
     /// The directory for what is not finished yet, on the upper's file system [default: UPPER.ovl-work].
-    #[arg(long, value_name = "DIR", env = "OVL_WORK")]
+    #[arg(long, value_name = "DIR", env = "OVL_WORK", value_hint = ValueHint::DirPath)]
     pub work: Option<PathBuf>,
     /// How the upper keeps whiteouts and attributes [default: as recorded, else the best that works there].
     #[arg(long, value_enum, value_name = "FORM", env = "OVL_UPPER_FORM")]

@@ -1,6 +1,6 @@
 //! `ovl inspect`: what an archive holds as it would be served, and what was left out and why.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use ovl_core::{
     ErrorKind, Kind, Omitted, Overlay, Result as CoreResult, VPath,
     overlay::{Detail, Follow, Shown, WalkOptions},
@@ -22,6 +22,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct Inspect {
     /// The archive, or a directory.
+    #[arg(value_hint = ValueHint::AnyPath)]
     file: LayerSpec,
     #[command(flatten)]
     format: Format,

@@ -8,6 +8,7 @@ mod archive;
 mod ask;
 mod changes;
 mod digest;
+mod guides;
 mod inspect;
 mod print;
 mod session;
@@ -29,6 +30,7 @@ Examples:
   ovl discard index.html --lower site.zip --upper ./changes
   ovl export --format zip --output result.zip --lower site.zip --upper ./changes
   ovl inspect site.zip
+  source <(ovl completions bash)
 
 The layers can also stand in the environment (OVL_LOWER, one a line, and OVL_UPPER).
 
@@ -65,6 +67,10 @@ enum Command {
     Digest(digest::Digest),
     /// Lists what an archive holds as it would be served, and what was left out and why.
     Inspect(inspect::Inspect),
+    /// Prints a script that lets a shell complete commands and flags.
+    Completions(guides::Completions),
+    /// Writes the man pages of `ovl`, its commands and `ovl-server` into a directory.
+    Man(guides::Man),
 }
 
 /// Runs the program with the arguments of its process.
@@ -89,5 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Import(import) => import.run(),
         Command::Digest(digest) => digest.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }

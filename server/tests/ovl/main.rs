@@ -1,5 +1,7 @@
 //! The program `ovl`, as a script sees it: output, exit codes, and what it refuses.
 
+mod guides;
+
 use std::{
     fs,
     path::Path,
