@@ -1,6 +1,6 @@
 //! Failures on the command line: one line that says what and what to do, and an exit code.
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, io, process::ExitCode};
 
 use ovl_core::{Error, ErrorKind};
 
@@ -50,6 +50,12 @@ impl Failure {
     /// Returns a mistake on the command line.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(code::USAGE, message)
+    }
+
+    /// Returns a failure of the machine's files: `what` could not be done.
+    pub fn io(what: &str, error: io::Error) -> Self {
+        let reason = format!("{what}: {error}");
+        Self::new(of_kind(Error::from(error).kind()), reason)
     }
 
     /// Prints the line and returns the code.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint, builder::BoolishValueParser};
 
 use super::spec::LayerSpec;
 
@@ -37,7 +37,7 @@ pub struct StackArgs {
     #[arg(long, value_enum, value_name = "on|off", env = "OVL_REDIRECT_DIR", default_value = "on")]
     pub redirect_dir: Switch,
     /// Lets archives and clients set owners, setuid bits, devices and privileged attributes on the host.
-    #[arg(long, env = "OVL_PRIVILEGED_METADATA")]
+    #[arg(long, env = "OVL_PRIVILEGED_METADATA", value_parser = BoolishValueParser::new())]
     pub privileged_metadata: bool,
     /// How names in zips are read that are neither marked as UTF-8 nor valid as it.
     #[arg(long, value_enum, value_name = "CODING", env = "OVL_ZIP_NAMES", default_value = "cp437")]
@@ -46,8 +46,11 @@ pub struct StackArgs {
     #[arg(long, value_enum, value_name = "MEANING", env = "OVL_ZIP_BACKSLASH", default_value = "keep")]
     pub zip_backslash: ZipBackslash,
     /// Refuses an archive of which something would have to be left out.
-    #[arg(long, env = "OVL_STRICT")]
+    #[arg(long, env = "OVL_STRICT", value_parser = BoolishValueParser::new())]
     pub strict: bool,
+    /// The configuration file [default: ovl/config.toml in $XDG_CONFIG_HOME or ~/.config].
+    #[arg(long, value_name = "FILE", env = "OVL_CONFIG", help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
 }
 
 /// A form of an upper (semantics 1).

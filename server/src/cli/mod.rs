@@ -4,6 +4,7 @@ pub mod banner;
 pub mod config;
 pub mod exit;
 pub mod flags;
+pub mod parse;
 pub mod serve;
 mod signals;
 pub mod spec;

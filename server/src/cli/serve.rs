@@ -10,14 +10,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser};
 use tokio::runtime::Runtime;
 
 use super::{
-    banner, config,
+    banner,
     exit::{Failure, code},
     flags::{StackArgs, bytes},
-    signals,
+    parse, signals,
     stack::{self, Opened},
 };
 use crate::{
@@ -47,9 +47,11 @@ Then try:
 
 Every flag can also be an environment variable (OVL_LISTEN, ...) or a line of the configuration file
 (listen = \"...\"); a flag wins over the environment, the environment over the file.
+`ovl config show --origin` tells what holds.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 5 read-only or permission, 6 corrupt layer, 7 port busy,
-8 upper in use, 9 wrong form of the upper, 74 I/O, 130/143 stopped at once by a second signal.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 5 read-only or permission, 6 corrupt layer,
+7 port busy, 8 upper in use, 9 wrong form of the upper, 74 I/O, 130/143 stopped at once by a second
+signal.";
 
 /// Serves layers as one tree over HTTP; what is changed goes to the upper layer, the others stay as they are.
 #[derive(Parser, Clone, Debug)]
@@ -80,7 +82,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", env = "OVL_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Serves other machines without a token: everyone who reaches the address may change everything.
-    #[arg(long, env = "OVL_NO_AUTH", conflicts_with = "token_file")]
+    #[arg(long, env = "OVL_NO_AUTH", conflicts_with = "token_file", value_parser = BoolishValueParser::new())]
     pub no_auth: bool,
     /// An origin (`https://example.org`) whose pages may read and write; may be repeated.
     #[arg(long, value_name = "ORIGIN", env = "OVL_CORS_ORIGIN", value_delimiter = '\n')]
@@ -89,14 +91,11 @@ pub struct ServerArgs {
     #[arg(long, value_name = "BYTES", env = "OVL_MAX_BODY", default_value = "16G", value_parser = bytes)]
     pub max_body: u64,
     /// Refuses writes without If-Match or If-None-Match.
-    #[arg(long, env = "OVL_REQUIRE_PRECONDITIONS")]
+    #[arg(long, env = "OVL_REQUIRE_PRECONDITIONS", value_parser = BoolishValueParser::new())]
     pub require_preconditions: bool,
     /// Opens the layers, prints the stack and ends.
     #[arg(long)]
     pub dry_run: bool,
-    /// The configuration file [default: ovl/config.toml in $XDG_CONFIG_HOME or ~/.config].
-    #[arg(long, value_name = "FILE", env = "OVL_CONFIG")]
-    pub config: Option<PathBuf>,
     /// What to log: error, warn, info, debug, or parts such as access=info.
     #[arg(long, value_name = "FILTER", env = "OVL_LOG", default_value = "warn")]
     pub log: String,
@@ -114,13 +113,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads flags, environment and configuration file. Help and mistakes on the command line end the process.
+/// Reads flags, environment and configuration file.
 fn parse(args: Vec<OsString>) -> Result<ServeArgs, Failure> {
     let command = ServeArgs::command();
-    let first = command.clone().get_matches_from(&args);
-    let args = config::with_file(&command, args, &first)?;
-    let matches = command.get_matches_from(args);
-    ServeArgs::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))
+    let parsed = parse::parse(command.clone(), &command, args)?;
+    ServeArgs::from_arg_matches(&parsed.matches).map_err(|error| parse::mistake(&error))
 }
 
 /// Opens the stack and serves it until a signal.
@@ -209,9 +206,7 @@ fn token(args: &ServerArgs) -> Result<Option<String>, Failure> {
     let token = match &args.token_file {
         Some(path) => {
             let shown = path.display();
-            let unreadable = |error: io::Error| {
-                Failure::new(code::NOT_FOUND, format!("cannot read the token file {shown}: {error}"))
-            };
+            let unreadable = |error| Failure::io(&format!("cannot read the token file {shown}"), error);
             Some(std::fs::read_to_string(path).map_err(unreadable)?)
         }
         None => std::env::var("OVL_TOKEN").ok().filter(|_| !args.no_auth),
@@ -254,7 +249,7 @@ fn announce(file: Option<&Path>, url: &str) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
     let part = file.with_extension("part");
     let written = std::fs::write(&part, format!("{url}\n")).and_then(|()| std::fs::rename(&part, file));
-    written.map_err(|error| Failure::new(code::IO, format!("cannot write {}: {error}", file.display())))
+    written.map_err(|error| Failure::io(&format!("cannot write the ready file {}", file.display()), error))
 }
 
 fn retract(file: Option<&Path>) {

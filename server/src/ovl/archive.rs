@@ -162,7 +162,7 @@ fn to_file(
     if file.exists() && !replace {
         return Err(Failure::new(code::CONFLICT, format!("{shown} is there already; say --yes to replace it")));
     }
-    let failed = |error: io::Error| Failure::new(code::IO, format!("cannot write {shown}: {error}"));
+    let failed = |error: io::Error| Failure::io(&format!("cannot write {shown}"), error);
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let mut out = BufWriter::with_capacity(1 << 20, File::create_new(&part).map_err(failed)?);

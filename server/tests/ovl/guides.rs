@@ -7,8 +7,22 @@ use std::{
 
 use crate::Place;
 
-const COMMANDS: &[&str] =
-    &["ls", "cat", "stat", "why", "changes", "discard", "export", "import", "digest", "inspect", "completions", "man"];
+const COMMANDS: &[&str] = &[
+    "ls",
+    "cat",
+    "stat",
+    "why",
+    "changes",
+    "discard",
+    "export",
+    "import",
+    "digest",
+    "inspect",
+    "config",
+    "config show",
+    "completions",
+    "man",
+];
 
 /// Returns the long flags that a help text explains.
 fn flags(help: &str) -> Vec<String> {
@@ -32,7 +46,9 @@ fn every_command_has_a_man_page_that_explains_every_flag() {
     let place = Place::new();
     place.ok("man pages/of/ovl");
     let mut pages = vec![("ovl-server.1".to_owned(), help_of_the_server()), ("ovl.1".to_owned(), place.ok("--help"))];
-    pages.extend(COMMANDS.iter().map(|name| (format!("ovl-{name}.1"), place.ok(&format!("{name} --help")))));
+    pages.extend(
+        COMMANDS.iter().map(|name| (format!("ovl-{}.1", name.replace(' ', "-")), place.ok(&format!("{name} --help")))),
+    );
     for (name, help) in &pages {
         let file = place.path().join("pages/of/ovl").join(name);
         let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -53,7 +69,7 @@ fn completions_know_every_command_and_flag_in_every_shell() {
     let server = help_of_the_server();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = place.ok(&format!("completions {shell}"));
-        for word in COMMANDS.iter().chain(&["lower", "recursive", "on-conflict"]) {
+        for word in COMMANDS.iter().flat_map(|name| name.split(' ')).chain(["lower", "recursive", "on-conflict"]) {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
         let script = place.ok(&format!("completions {shell} ovl-server"));

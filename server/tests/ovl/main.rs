@@ -1,5 +1,6 @@
 //! The program `ovl`, as a script sees it: output, exit codes, and what it refuses.
 
+mod config;
 mod guides;
 
 use std::{
@@ -27,9 +28,15 @@ impl Place {
     }
 
     fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Returns `ovl` with the words of `line`, away from the settings of this machine.
+    fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ovl"));
-        command.current_dir(self.path()).env_remove("OVL_LOWER").env_remove("OVL_UPPER").args(line.split(' '));
-        command.output().unwrap()
+        command.current_dir(self.path()).env_clear().env("XDG_CONFIG_HOME", self.path().join("config"));
+        command.args(line.split(' '));
+        command
     }
 
     /// Runs a command that must succeed, and returns its output.
