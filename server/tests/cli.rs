@@ -172,6 +172,14 @@ fn an_upper_in_another_form_is_refused() {
 }
 
 #[test]
+fn the_stack_is_drawn_with_the_directories_that_are_shown() {
+    let folder = folder();
+    let lower = format!("type=zip,path={WHEEL},root=/click");
+    let printed = text(&run(&folder, &["--lower", &lower, "--dry-run"]).stdout);
+    assert!(printed.contains(&format!("  0  lower  zip  {WHEEL}  (from /click down)\n")), "{printed}");
+}
+
+#[test]
 fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
     let folder = folder();
     for name in ["flag", "variable", "file"] {

@@ -12,7 +12,9 @@ use super::spec::LayerSpec;
 pub struct StackArgs {
     /// A layer that is only read: a directory or a zip, told apart by content. May be repeated: the first is on top.
     ///
-    /// `zip:`, `dir:` or `mem:` in front forces the type; the long form is `type=zip,path=a.zip,name=base`.
+    /// `zip:`, `dir:` or `mem:` in front forces the type. The long form is `type=zip,path=a.zip,root=/sub,name=base`, of
+    /// which only the path must be said: then the directory /sub of the archive is the root of the layer. A comma in a
+    /// value is written twice there.
     #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER", value_delimiter = '\n')]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub lower: Vec<LayerSpec>,

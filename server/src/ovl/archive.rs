@@ -27,7 +27,7 @@ use crate::{
     cli::{
         exit::{Failure, code},
         flags::{StackArgs, ZipNames},
-        spec::{LayerSpec, Medium},
+        spec::LayerSpec,
     },
     handlers::layers::{Omission, omission},
 };
@@ -205,7 +205,7 @@ impl Import {
         if self.consent.dry_run {
             self.on_conflict = Conflict::Replace;
             self.stack.lower = Vec::new();
-            self.stack.upper = Some(LayerSpec { medium: Some(Medium::Memory), path: PathBuf::new(), name: None });
+            self.stack.upper = Some(LayerSpec::memory());
         } else if self.on_conflict == Conflict::Replace {
             self.consent.ask("What stands where an entry goes will be replaced.")?;
         }

@@ -185,6 +185,29 @@ fn an_archive_is_inspected() {
 }
 
 #[test]
+fn a_directory_of_a_layer_is_shown_as_its_root() {
+    let place = Place::new();
+    fs::write(place.path().join("x,y.zip"), zip(&[("beside", b"1"), ("sub/in", b"2"), ("../up", b"3")])).unwrap();
+    assert_eq!(place.ok("ls -R --lower type=zip,path=x,,y.zip,root=/sub --lower path=low,root=d"), "b\nin\n");
+    let json = place.json("inspect --json path=x,,y.zip,root=sub");
+    assert_eq!((&json["root"], &json["entries"][0]["path"]), (&"/sub".into(), &"/in".into()));
+    assert_eq!(json["omissions"][0]["name"], "../up", "what is left out is told wherever it lies");
+    let output = place.run("inspect path=x,,y.zip,root=sub");
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("ovl: only what lies beneath /sub is shown\n"));
+    for (lower, code, said) in [
+        ("path=low,root=/none", 3, "the lower low has no directory /none; check root="),
+        ("path=low,root=/a", 2, "/a in the lower low is no directory"),
+        ("path=low,root=../low", 2, "root=../low is no path"),
+        ("path=x,y.zip", 2, "a comma in a value is written twice"),
+    ] {
+        let (found, message) = place.fails(&format!("ls --lower {lower}"));
+        assert!(found == code && message.contains(said), "{lower}: {found} {message}");
+    }
+    let (code, message) = place.fails("ls --lower low --upper path=u,root=/d");
+    assert!(code == 2 && message.contains("root= is for a lower"), "{code} {message}");
+}
+
+#[test]
 fn a_digest_is_the_same_for_a_folder_and_its_archive() {
     let place = Place::new();
     let one = ovl_core::digest::content(&b"one".to_vec()).unwrap();
