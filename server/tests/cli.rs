@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -107,68 +107,6 @@ fn a_server_starts_keeps_changes_in_its_upper_and_stops() {
     );
     let again = Running::start(&folder, &["--lower", WHEEL, "--upper", "./u"]);
     assert!(again.ask("GET", "/v1/files/click/core.py", "").ends_with("changed"));
-}
-
-#[test]
-fn mistakes_at_the_start_are_one_line_with_advice_and_a_code() {
-    let folder = folder();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::create_dir_all(at("lower/inner")).expect("made");
-    std::fs::create_dir_all(at("upper")).expect("made");
-    std::fs::write(at("text"), "no archive").expect("made");
-    std::fs::write(at("short"), "short").expect("made");
-    let wheel = std::fs::read(WHEEL).expect("the example");
-    std::fs::write(at("cut.zip"), &wheel[..wheel.len() - 30]).expect("made");
-    std::fs::write(at("typo.toml"), "lowr = \"a\"").expect("made");
-    let rows: &[(&[&str], i32, &str)] = &[
-        (&[], 2, "--lower"),
-        (&["--lower", "gone.zip"], 3, "gone.zip"),
-        (&["--lower", "text"], 6, "neither a directory nor a zip"),
-        (&["--lower", "cut.zip"], 6, "cut.zip"),
-        (&["--lower", "tar:x.tar"], 2, "tar"),
-        (&["--lower", "lower", "--upper", "zip:u.zip"], 2, "zip"),
-        (&["--lower", "lower", "--upper", "lower"], 2, "overlap"),
-        (&["--lower", "lower", "--upper", "lower/inner"], 2, "overlap"),
-        (&["--lower", "lower", "--upper", "lower/new"], 2, "overlap"),
-        (&["--lower", "lower/inner", "--upper", "lower"], 2, "overlap"),
-        (&["--lower", "lower", "--upper", "none/u"], 3, "parent"),
-        (&["--lower", "lower", "--listen", "0.0.0.0:0"], 2, "--token-file"),
-        (&["--lower", "lower", "--listen", "nonsense"], 2, "unix:PATH"),
-        (&["--lower", "lower", "--token-file", "none"], 3, "token file"),
-        (&["--lower", "lower", "--token-file", "short"], 2, "16 characters"),
-        (&["--lower", "lower", "--config", "none.toml"], 3, "none.toml"),
-        (&["--config", "typo.toml"], 2, "lowr"),
-        (&["--lower", "lower", "--upperr", "u"], 2, "--upper"),
-        (&["--lower", "lower", "--log", "=x="], 2, "--log"),
-    ];
-    for (flags, code, word) in rows {
-        let output = run(&folder, flags);
-        let printed = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(*code), "{flags:?}: {printed}");
-        assert!(printed.contains(word), "{flags:?}: {printed}");
-        assert!(printed.lines().count() == 1 || *code == 2, "{flags:?}: {printed}");
-    }
-}
-
-#[test]
-fn a_busy_port_and_an_upper_in_use_have_codes_of_their_own() {
-    let folder = folder();
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let output = run(&folder, &["--upper", "mem:", "--listen", &address]);
-    assert_eq!((output.status.code(), text(&output.stderr).contains("is taken")), (Some(7), true));
-    let _server = Running::start(&folder, &["--upper", "u"]);
-    let output = run(&folder, &["--upper", "u", "--listen", "127.0.0.1:0"]);
-    assert_eq!((output.status.code(), text(&output.stderr).contains("in use")), (Some(8), true), "{output:?}");
-}
-
-#[test]
-fn an_upper_in_another_form_is_refused() {
-    let folder = folder();
-    let made = run(&folder, &["--upper", "u", "--upper-form", "portable", "--dry-run"]);
-    assert!(text(&made.stdout).contains("as portable"), "{made:?}");
-    let output = run(&folder, &["--upper", "u", "--upper-form", "kernel-user", "--dry-run"]);
-    assert_eq!(output.status.code(), Some(9), "{output:?}");
 }
 
 #[test]

@@ -60,7 +60,8 @@ impl Listener {
     /// Binds to `address`. A socket file is for its owner alone (trust T21); one that nobody listens on is replaced.
     ///
     /// # Errors
-    /// `AddrInUse` when another process listens there, and what the system refuses.
+    /// `AddrInUse` when another process listens there, `AlreadyExists` for a file that is no socket, and what the
+    /// system refuses.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
@@ -104,8 +105,10 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<Listener> {
     if UnixStream::connect(path).await.is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
-    if std::fs::symlink_metadata(path).is_ok_and(|meta| is_socket(&meta)) {
-        std::fs::remove_file(path)?;
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if is_socket(&meta) => std::fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
+        Err(_) => (),
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;

@@ -50,7 +50,13 @@ pub fn added(command: &Command, matches: &ArgMatches, settings: &Command) -> Res
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if named.is_none() && is_missing(&error) => return Ok(Added::default()),
-        Err(error) => return Err(Failure::io(&format!("cannot read the configuration {}", file.display()), error)),
+        Err(error) => {
+            return Err(Failure::io(
+                &format!("cannot read the configuration {}", file.display()),
+                error,
+                "check --config",
+            ));
+        }
     };
     collect(command, matches, settings, &text, &file)
 }

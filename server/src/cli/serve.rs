@@ -49,9 +49,9 @@ Every flag can also be an environment variable (OVL_LISTEN, ...) or a line of th
 (listen = \"...\"); a flag wins over the environment, the environment over the file.
 `ovl config show --origin` tells what holds.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 5 read-only or permission, 6 corrupt layer,
-7 port busy, 8 upper in use, 9 wrong form of the upper, 74 I/O, 130/143 stopped at once by a second
-signal.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 read-only or permission,
+6 corrupt layer, 7 port busy, 8 upper in use, 9 wrong form of the upper, 74 I/O,
+130/143 stopped at once by a second signal.";
 
 /// Serves layers as one tree over HTTP; what is changed goes to the upper layer, the others stay as they are.
 #[derive(Parser, Clone, Debug)]
@@ -149,14 +149,15 @@ async fn serve(
     events: Arc<Events>,
     token: Option<String>,
 ) -> Result<(), Failure> {
-    let mut listener = Listener::bind(&args.listen).await.map_err(|error| cannot_listen(&args.listen, &error))?;
-    let bound = listener.bound().map_err(|error| cannot_listen(&args.listen, &error))?;
+    let mut listener = Listener::bind(&args.listen).await.map_err(|error| cannot_listen(&args.listen, error))?;
+    let bound = listener.bound().map_err(|error| cannot_listen(&args.listen, error))?;
     let url = bound.map_or_else(|| args.listen.to_string(), |bound| format!("http://{bound}"));
-    eprint!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
+    let text = format!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
     let app = App::new(guard(args, bound, token.as_deref()), State::new(&opened, settings, events));
     let server = Server::new(app, Timeouts::default(), Limits::default());
     let stop = signals::stop();
     announce(args.ready_file.as_deref(), &url)?;
+    eprint!("{text}");
     server.run(&mut listener, stop).await;
     retract(args.ready_file.as_deref());
     Ok(())
@@ -206,7 +207,8 @@ fn token(args: &ServerArgs) -> Result<Option<String>, Failure> {
     let token = match &args.token_file {
         Some(path) => {
             let shown = path.display();
-            let unreadable = |error| Failure::io(&format!("cannot read the token file {shown}"), error);
+            let unreadable =
+                |error| Failure::io(&format!("cannot read the token file {shown}"), error, "check --token-file");
             Some(std::fs::read_to_string(path).map_err(unreadable)?)
         }
         None => std::env::var("OVL_TOKEN").ok().filter(|_| !args.no_auth),
@@ -221,7 +223,8 @@ fn token(args: &ServerArgs) -> Result<Option<String>, Failure> {
 
 fn start_log(args: &ServerArgs) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log);
-    let filter = filter.map_err(|error| Failure::usage(format!("--log {}: {error}", args.log)))?;
+    let filter = filter
+        .map_err(|error| Failure::usage(format!("--log {}: {error}; say warn, info or access=info", args.log)))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     if args.log_format == "json" {
         log.json().init()
@@ -231,7 +234,7 @@ fn start_log(args: &ServerArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
+fn cannot_listen(address: &Address, error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let advice = "stop the other program or choose another --listen (127.0.0.1:0 takes a free port)";
@@ -240,7 +243,7 @@ fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
         io::ErrorKind::PermissionDenied => {
             Failure::new(code::PERMISSION, format!("may not listen on {address}; choose a port above 1023"))
         }
-        _ => Failure::new(code::IO, format!("cannot listen on {address}: {error}")),
+        _ => Failure::io(&format!("cannot listen on {address}"), error, "choose another --listen"),
     }
 }
 
@@ -249,7 +252,9 @@ fn announce(file: Option<&Path>, url: &str) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
     let part = file.with_extension("part");
     let written = std::fs::write(&part, format!("{url}\n")).and_then(|()| std::fs::rename(&part, file));
-    written.map_err(|error| Failure::io(&format!("cannot write the ready file {}", file.display()), error))
+    written.map_err(|error| {
+        Failure::io(&format!("cannot write the ready file {}", file.display()), error, "check --ready-file")
+    })
 }
 
 fn retract(file: Option<&Path>) {

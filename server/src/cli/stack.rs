@@ -232,6 +232,9 @@ fn upper_failure(path: &Path, error: &Error) -> Failure {
             let advice = "leave out --upper-form to take the recorded one";
             Failure::new(code::WRONG_FORM, format!("the upper {shown} was written in another form{cause}; {advice}"))
         }
+        ErrorKind::NotADirectory => {
+            Failure::usage(format!("the upper {shown} is no directory; --upper takes a directory, or mem:"))
+        }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnly => {
             let advice = "choose a directory that this user may write";
             Failure::new(code::PERMISSION, format!("the upper {shown} cannot be written{cause}; {advice}"))

@@ -6,10 +6,7 @@ use clap::{Args, CommandFactory, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::{Program, print};
-use crate::cli::{
-    exit::{Failure, code},
-    serve::ServeArgs,
-};
+use crate::cli::{exit::Failure, serve::ServeArgs};
 
 #[derive(Args, Debug)]
 pub(super) struct Completions {
@@ -59,8 +56,6 @@ impl Man {
         let written =
             fs::create_dir_all(&self.folder).and_then(|()| pages(Which::Ovl)).and_then(|()| pages(Which::OvlServer));
         let shown = self.folder.display();
-        written.map_err(|error| {
-            Failure::new(code::IO, format!("cannot write man pages to {shown}: {error}; choose another DIR"))
-        })
+        written.map_err(|error| Failure::io(&format!("cannot write man pages to {shown}"), error, "choose another DIR"))
     }
 }

@@ -46,7 +46,7 @@ impl Session {
             (_, Some(layer)) => Ok(Tree::Layer(layer)),
             _ => {
                 let known = self.ids.join(", ");
-                Err(Failure::usage(format!("{what:?} is neither merged, upper nor a layer ({known})")))
+                Err(Failure::usage(format!("{what:?} is neither merged, upper nor a layer; the layers are {known}")))
             }
         }
     }

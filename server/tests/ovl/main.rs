@@ -217,30 +217,3 @@ fn a_digest_is_the_same_for_a_folder_and_its_archive() {
     let json = place.json("digest --what lower-1 --json --lower low");
     assert_eq!((&json["schema"], &json["what"]), (&"ovl.digest/1".into(), &"lower-1".into()));
 }
-
-#[test]
-fn every_failure_has_its_exit_code() {
-    let place = Place::new();
-    fs::write(place.path().join("broken.zip"), &zip(&[("a", b"1")])[..60]).unwrap();
-    for (line, code) in [
-        ("ls", 2),
-        ("nonsense", 2),
-        ("ls --json --ndjson --lower low", 2),
-        ("ls ../up --lower low", 2),
-        ("digest --what lower-7 --lower low", 2),
-        ("discard --lower low --upper u", 2),
-        ("ls missing --lower low", 3),
-        ("cat missing --lower low", 3),
-        ("ls --lower missing", 3),
-        ("import missing.zip --lower low --upper u", 3),
-        ("discard a --yes --lower low --upper u", 3),
-        ("cat d --lower low", 4),
-        ("discard a --yes --lower low", 5),
-        ("import broken.zip --lower low", 5),
-        ("inspect broken.zip", 6),
-    ] {
-        let (found, message) = place.fails(line);
-        assert_eq!(found, code, "{line}: {message}");
-        assert!(message.lines().count() == 1 || code == 2, "{line}: {message}");
-    }
-}
