@@ -1,8 +1,8 @@
 //! The program as a person starts it: what it prints, and how it ends.
 
 use std::{
-    io::{Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -68,10 +68,14 @@ impl Running {
         text(&answer)
     }
 
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+    }
+
     /// Asks it to stop, and returns its exit code and what it printed.
     fn stop(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        self.signal("-TERM");
         let mut printed = String::new();
         self.child.stderr.take().expect("piped").read_to_string(&mut printed).expect("text");
         (self.child.wait().expect("it ends").code(), printed)
@@ -193,4 +197,63 @@ fn the_token_is_asked_for_and_never_printed() {
     assert!(server.ask_with(&format!("{auth}x"), "GET", "/v1", "").starts_with("HTTP/1.1 401"));
     let (_, printed) = server.stop();
     assert!(!printed.contains(token), "{printed}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_what_the_first_lets_finish() {
+    for (second, code) in [("-TERM", 143), ("-INT", 130)] {
+        let folder = folder();
+        let mut server = Running::start(&folder, &["--upper", "mem:"]);
+        let host = server.url.strip_prefix("http://").expect("over TCP").to_owned();
+        let mut upload = TcpStream::connect(&host).expect("it listens");
+        let head = "Content-Length: 9\r\nExpect: 100-continue";
+        upload
+            .write_all(format!("PUT /v1/files/a HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n").as_bytes())
+            .expect("sent");
+        // The answer says that the upload is under way.
+        upload.read_exact(&mut [0; "HTTP/1.1 100 ".len()]).expect("an answer");
+        server.signal("-TERM");
+        let mut told = BufReader::new(server.child.stderr.take().expect("piped")).lines();
+        assert!(told.any(|line| line.expect("text").starts_with("Stopping: ")));
+        assert!(server.child.try_wait().expect("it can be asked").is_none(), "it waits for the upload");
+        server.signal(second);
+        assert_eq!(server.child.wait().expect("it ends").code(), Some(code));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_service_manager_hears_when_the_server_is_ready_and_when_it_stops() {
+    let folder = folder();
+    let manager = std::os::unix::net::UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
+    manager.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let hear = || {
+        let mut said = [0; 100];
+        let length = manager.recv(&mut said).expect("something is said");
+        text(&said[..length]).trim().to_owned()
+    };
+    let mut command = program(&folder);
+    command.args(["--upper", "mem:", "--listen", "127.0.0.1:0"]).stderr(Stdio::null());
+    let child = command.env("NOTIFY_SOCKET", folder.path().join("notify")).env("WATCHDOG_USEC", "10000").spawn();
+    let server = Running { child: child.expect("it starts"), url: String::new() };
+    assert_eq!(hear(), "READY=1");
+    assert_eq!((hear(), hear()), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
+    server.signal("-TERM");
+    assert!((0..2000).any(|_| hear() == "STOPPING=1"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_socket_that_the_service_manager_passes_is_served() {
+    let folder = folder();
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = socket.local_addr().expect("an address").to_string();
+    // Only the process itself knows its number, which must stand in its environment.
+    let mut command = Command::new("sh");
+    command.args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null"]);
+    command.args([env!("CARGO_BIN_EXE_ovl-server"), "--upper", "mem:", "--listen", "127.0.0.1:1"]);
+    command.current_dir(&folder).stdin(std::os::fd::OwnedFd::from(socket)).stderr(Stdio::null());
+    // A client may come before the server is there: it waits.
+    let server = Running { child: command.spawn().expect("it starts"), url: format!("http://{host}") };
+    assert!(server.ask("GET", "/v1", "").starts_with("HTTP/1.1 200"));
 }

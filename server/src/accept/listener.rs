@@ -51,9 +51,9 @@ impl fmt::Display for Address {
 pub enum Listener {
     /// On TCP.
     Tcp(TcpListener),
-    /// On a socket file, which is removed with the listener.
+    /// On a socket file, which is removed with the listener where it is named.
     #[cfg(unix)]
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 impl Listener {
@@ -112,7 +112,7 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<Listener> {
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(Listener::Unix(listener, path.to_owned()))
+    Ok(Listener::Unix(listener, Some(path.to_owned())))
 }
 
 #[cfg(unix)]
@@ -124,7 +124,7 @@ fn is_socket(meta: &std::fs::Metadata) -> bool {
 impl Drop for Listener {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix(_, Some(path)) = self {
             // Another process may have taken the name meanwhile; then there is nothing of ours to remove.
             drop(std::fs::remove_file(path));
         }

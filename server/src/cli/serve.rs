@@ -17,11 +17,11 @@ use super::{
     banner,
     exit::{Failure, code},
     flags::{StackArgs, bytes},
-    parse, signals,
+    parse, service, signals,
     stack::{self, Opened},
 };
 use crate::{
-    accept::{Address, Limits, Listener, Server, Timeouts},
+    accept::{Address, Held, Limits, Listener, Server, Timeouts},
     app::App,
     events::Events,
     guard::Guard,
@@ -69,7 +69,7 @@ pub struct ServeArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Where to listen: IP:PORT (port 0 takes a free one) or unix:PATH.
+    /// Where to listen: IP:PORT (port 0 takes a free one) or unix:PATH; a socket that systemd passes is stronger.
     #[arg(long, value_name = "ADDRESS", env = "OVL_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: Address,
     /// A file that receives the address once the server is ready.
@@ -124,8 +124,9 @@ fn parse(args: Vec<OsString>) -> Result<ServeArgs, Failure> {
 ///
 /// # Errors
 /// What [`stack::open`] refuses, an address that is taken (7) and a token that cannot be read.
-pub fn run(args: ServeArgs) -> Result<(), Failure> {
+pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.server)?;
+    let held = held(&mut args.server)?;
     let token = token(&args.server)?;
     refuse_open_door(&args.server, token.is_some())?;
     let nonce = nonce();
@@ -137,19 +138,34 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(code::IO, format!("cannot start: {error}")))?;
-    let served = runtime.block_on(serve(&args.server, opened, settings, events, token));
+    let served = runtime.block_on(serve(&args.server, held, opened, settings, events, token));
     runtime.shutdown_background();
     served
 }
 
+/// Takes the socket that was passed to the process, and its address for the one in `args`.
+fn held(args: &mut ServerArgs) -> Result<Option<Held>, Failure> {
+    let unusable = |error| Failure::usage(format!("cannot use the passed socket: {error}; pass one, TCP or Unix"));
+    let held = Held::take().map_err(unusable)?;
+    if let Some(held) = &held {
+        args.listen = held.address().map_err(unusable)?;
+    }
+    Ok(held)
+}
+
 async fn serve(
     args: &ServerArgs,
+    held: Option<Held>,
     opened: Opened,
     settings: Settings,
     events: Arc<Events>,
     token: Option<String>,
 ) -> Result<(), Failure> {
-    let mut listener = Listener::bind(&args.listen).await.map_err(|error| cannot_listen(&args.listen, error))?;
+    let listener = match held {
+        Some(held) => held.listen(),
+        None => Listener::bind(&args.listen).await,
+    };
+    let mut listener = listener.map_err(|error| cannot_listen(&args.listen, error))?;
     let bound = listener.bound().map_err(|error| cannot_listen(&args.listen, error))?;
     let url = bound.map_or_else(|| args.listen.to_string(), |bound| format!("http://{bound}"));
     let text = format!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
@@ -158,6 +174,7 @@ async fn serve(
     let stop = signals::stop();
     announce(args.ready_file.as_deref(), &url)?;
     eprint!("{text}");
+    service::ready();
     server.run(&mut listener, stop).await;
     retract(args.ready_file.as_deref());
     Ok(())
