@@ -257,3 +257,23 @@ fn a_socket_that_the_service_manager_passes_is_served() {
     let server = Running { child: command.spawn().expect("it starts"), url: format!("http://{host}") };
     assert!(server.ask("GET", "/v1", "").starts_with("HTTP/1.1 200"));
 }
+
+#[test]
+fn the_access_log_has_a_line_a_request_with_the_id_of_its_answer() {
+    let folder = folder();
+    let server = Running::start(&folder, &["--upper", "mem:", "--log", "access=info", "--log-format", "json"]);
+    let own = server.ask("GET", "/v1/entries/none", "");
+    let given = server.ask_with("X-Request-Id: from-a-proxy", "GET", "/v1", "");
+    let odd = server.ask_with("X-Request-Id: with a space", "GET", "/v1", "");
+    let (_, printed) = server.stop();
+    let lines = printed.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let fields: Vec<_> = lines.map(|line| line["fields"].clone()).collect();
+    let seen: Vec<_> = fields.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    assert_eq!(seen, [(Some("/v1/entries/none"), Some(404)), (Some("/v1"), Some(200)), (Some("/v1"), Some(200))]);
+    for (line, answer) in fields.iter().zip([&own, &given, &odd]) {
+        let id = format!("x-request-id: {}\r\n", line["id"].as_str().expect("an id"));
+        assert!(answer.contains(&id), "{id}: {answer}");
+    }
+    assert_eq!(fields[1]["id"], "from-a-proxy");
+    assert!(fields[0]["id"] != fields[2]["id"] && !odd.contains("with a space"), "{fields:?}");
+}

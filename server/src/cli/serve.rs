@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser};
@@ -27,6 +26,7 @@ use crate::{
     guard::Guard,
     settings::Settings,
     state::State,
+    time,
 };
 
 const EXAMPLES: &str = "\
@@ -129,7 +129,7 @@ pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     let held = held(&mut args.server)?;
     let token = token(&args.server)?;
     refuse_open_door(&args.server, token.is_some())?;
-    let nonce = nonce();
+    let nonce = time::nonce();
     let settings = settings(&args.server);
     let events = Events::new(nonce, settings.events_kept);
     let opened = stack::open(&args.stack, nonce, Some(events.observer()))?;
@@ -279,10 +279,4 @@ fn retract(file: Option<&Path>) {
         // The server is done either way; a file that someone took away needs no removal.
         drop(std::fs::remove_file(file));
     }
-}
-
-/// Returns a number that no earlier start had: nanoseconds since 1970.
-pub(crate) fn nonce() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

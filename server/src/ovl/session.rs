@@ -26,7 +26,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn open(args: &StackArgs) -> Result<Self, Failure> {
-        let overlay = stack::open(args, serve::nonce(), None)?.overlay;
+        let overlay = stack::open(args, time::nonce(), None)?.overlay;
         let above = usize::from(overlay.has_upper());
         let id = |index| if index < above { "upper".to_owned() } else { format!("lower-{}", index + 1 - above) };
         let ids = (0..overlay.layers().len()).map(id).collect();
