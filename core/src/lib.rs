@@ -8,7 +8,8 @@
 //! tree  descent                    one walk over the merged view, one over a layer
 //! overlay/{mod,resolve,list,why,write,copy_up}
 //!                                  the overlay: knows `layer`, never a concrete layer
-//! layers/{memory,zip,host,quota}   each knows `layer`, none knows another
+//! layers/{memory,zip,host,quota,subtree}
+//!                                  each knows `layer`, none knows another
 //! layer                            the vocabulary: Layer, WritableLayer, Blob, Node, Step
 //! path  error                      the ground floor
 //! testing                          the suite of every layer, drawings of trees (feature `testing`)

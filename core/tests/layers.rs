@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ovl_core::{
-    layer_suite,
-    layers::{memory::Memory, quota::Quota, zip},
+    VPath, layer_suite,
+    layers::{memory::Memory, quota::Quota, subtree::Subtree, zip},
     testing::{
-        drawing::{Item, fill},
+        drawing::{Item, fill, parse},
         source::Source,
         suite::Held,
         zip_builder::{Member, archive},
@@ -26,8 +26,18 @@ fn zip(items: &[Item]) -> Held<Arc<dyn ovl_core::Layer>> {
     Held::new(zip::open(Source::new(archive(members)), &options).expect("a well-made archive is taken"))
 }
 
+/// Holds the items beneath `deep/sub`, and others beside it.
+fn subtree(items: &[Item]) -> Held<Arc<dyn ovl_core::Layer>> {
+    let root = VPath::parse(b"deep/sub").expect("a path");
+    let beneath = |path: &VPath| path.names().fold(root.clone(), |at, name| at.join(name));
+    let mut all: Vec<Item> = items.iter().map(|item| Item { path: beneath(&item.path), ..item.clone() }).collect();
+    all.extend(parse("deep/sub/ a=beside b/c=beside deep/d/a=beside"));
+    Held::new(Subtree::new(memory(&all).layer, &root).expect("it is a directory"))
+}
+
 layer_suite!(memory_lower, memory);
 layer_suite!(zip_lower, zip);
+layer_suite!(subtree_lower, subtree);
 upper_suite!(memory_upper, || Held::new(Memory::new("memory", 0) as Arc<dyn ovl_core::WritableLayer>));
 upper_suite!(quota_upper, || {
     let limited = Quota::new(Memory::new("memory", 0), u64::MAX).expect("memory can be counted");

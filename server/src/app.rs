@@ -5,7 +5,6 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Instant,
 };
 
 use axum::{
@@ -17,11 +16,13 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_service::Service;
 
 use crate::{
+    access::Access,
     cors,
     guard::Guard,
     problem::{INTERNAL, Problem},
     router,
     state::State,
+    time,
 };
 
 const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -33,24 +34,26 @@ pub struct App {
     guard: Guard,
     router: Router,
     state: Arc<State>,
+    access: Access,
 }
 
 impl App {
     /// Returns what serves `state` to those whom `guard` admits.
     pub fn new(guard: Guard, state: Arc<State>) -> Arc<Self> {
-        Arc::new(Self { guard, router: router::build(state.clone()), state })
+        let access = Access::new(time::nonce());
+        Arc::new(Self { guard, router: router::build(state.clone()), state, access })
     }
 
     /// Answers a request. Every route stands behind the guard; a panic costs this request alone (trust T32).
     pub async fn answer(&self, request: Request) -> Response {
-        let log = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| Logged::new(&request));
+        let log = self.access.begin(&request);
         self.state.counters.begin();
         let origin = request.headers().get(header::ORIGIN).filter(|origin| self.guard.names(Some(origin))).cloned();
         let mut response = self.admitted(request, origin.is_some()).await;
         self.state.counters.end(response.status());
         finish(&mut response, origin);
         if let Some(log) = log {
-            log.write(response.status());
+            log.end(&mut response);
         }
         response
     }
@@ -121,24 +124,5 @@ fn finish(response: &mut Response, origin: Option<HeaderValue>) {
     headers.insert(SAME_ORIGIN.0, SAME_ORIGIN.1);
     if let Some(origin) = origin {
         cors::allow(headers, origin);
-    }
-}
-
-/// What the log says about a request; the query may hold nothing secret, but names are long enough.
-struct Logged {
-    method: Method,
-    path: String,
-    begun: Instant,
-}
-
-impl Logged {
-    fn new(request: &Request) -> Self {
-        let path = ovl_core::printable(request.uri().path().as_bytes()).into_owned();
-        Self { method: request.method().clone(), path, begun: Instant::now() }
-    }
-
-    fn write(self, status: StatusCode) {
-        let micros = self.begun.elapsed().as_micros();
-        tracing::info!(target: "access", "{} {} {} {micros} us", self.method, self.path, status.as_u16());
     }
 }

@@ -4,6 +4,7 @@
 //! cli/                 flags, configuration, opening the stack, exit codes, the start
 //! accept/              connections: timeouts, limits, graceful stop
 //! app                  one request: guard, router, panics, what every answer carries
+//! access               the log of requests
 //! guard  cors          who may ask
 //! router               the table of routes
 //! handlers/            parse, one call of the engine, translate
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept;
+mod access;
 pub mod app;
 mod body;
 pub mod cli;

@@ -1,7 +1,7 @@
 //! The program as a person starts it: what it prints, and how it ends.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -68,10 +68,14 @@ impl Running {
         text(&answer)
     }
 
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+    }
+
     /// Asks it to stop, and returns its exit code and what it printed.
     fn stop(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        self.signal("-TERM");
         let mut printed = String::new();
         self.child.stderr.take().expect("piped").read_to_string(&mut printed).expect("text");
         (self.child.wait().expect("it ends").code(), printed)
@@ -110,65 +114,11 @@ fn a_server_starts_keeps_changes_in_its_upper_and_stops() {
 }
 
 #[test]
-fn mistakes_at_the_start_are_one_line_with_advice_and_a_code() {
+fn the_stack_is_drawn_with_the_directories_that_are_shown() {
     let folder = folder();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::create_dir_all(at("lower/inner")).expect("made");
-    std::fs::create_dir_all(at("upper")).expect("made");
-    std::fs::write(at("text"), "no archive").expect("made");
-    std::fs::write(at("short"), "short").expect("made");
-    let wheel = std::fs::read(WHEEL).expect("the example");
-    std::fs::write(at("cut.zip"), &wheel[..wheel.len() - 30]).expect("made");
-    std::fs::write(at("typo.toml"), "lowr = \"a\"").expect("made");
-    let rows: &[(&[&str], i32, &str)] = &[
-        (&[], 2, "--lower"),
-        (&["--lower", "gone.zip"], 3, "gone.zip"),
-        (&["--lower", "text"], 6, "neither a directory nor a zip"),
-        (&["--lower", "cut.zip"], 6, "cut.zip"),
-        (&["--lower", "tar:x.tar"], 2, "tar"),
-        (&["--lower", "lower", "--upper", "zip:u.zip"], 2, "zip"),
-        (&["--lower", "lower", "--upper", "lower"], 2, "overlap"),
-        (&["--lower", "lower", "--upper", "lower/inner"], 2, "overlap"),
-        (&["--lower", "lower", "--upper", "lower/new"], 2, "overlap"),
-        (&["--lower", "lower/inner", "--upper", "lower"], 2, "overlap"),
-        (&["--lower", "lower", "--upper", "none/u"], 3, "parent"),
-        (&["--lower", "lower", "--listen", "0.0.0.0:0"], 2, "--token-file"),
-        (&["--lower", "lower", "--listen", "nonsense"], 2, "unix:PATH"),
-        (&["--lower", "lower", "--token-file", "none"], 3, "token file"),
-        (&["--lower", "lower", "--token-file", "short"], 2, "16 characters"),
-        (&["--lower", "lower", "--config", "none.toml"], 3, "none.toml"),
-        (&["--config", "typo.toml"], 2, "lowr"),
-        (&["--lower", "lower", "--upperr", "u"], 2, "--upper"),
-        (&["--lower", "lower", "--log", "=x="], 2, "--log"),
-    ];
-    for (flags, code, word) in rows {
-        let output = run(&folder, flags);
-        let printed = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(*code), "{flags:?}: {printed}");
-        assert!(printed.contains(word), "{flags:?}: {printed}");
-        assert!(printed.lines().count() == 1 || *code == 2, "{flags:?}: {printed}");
-    }
-}
-
-#[test]
-fn a_busy_port_and_an_upper_in_use_have_codes_of_their_own() {
-    let folder = folder();
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let output = run(&folder, &["--upper", "mem:", "--listen", &address]);
-    assert_eq!((output.status.code(), text(&output.stderr).contains("is taken")), (Some(7), true));
-    let _server = Running::start(&folder, &["--upper", "u"]);
-    let output = run(&folder, &["--upper", "u", "--listen", "127.0.0.1:0"]);
-    assert_eq!((output.status.code(), text(&output.stderr).contains("in use")), (Some(8), true), "{output:?}");
-}
-
-#[test]
-fn an_upper_in_another_form_is_refused() {
-    let folder = folder();
-    let made = run(&folder, &["--upper", "u", "--upper-form", "portable", "--dry-run"]);
-    assert!(text(&made.stdout).contains("as portable"), "{made:?}");
-    let output = run(&folder, &["--upper", "u", "--upper-form", "kernel-user", "--dry-run"]);
-    assert_eq!(output.status.code(), Some(9), "{output:?}");
+    let lower = format!("type=zip,path={WHEEL},root=/click");
+    let printed = text(&run(&folder, &["--lower", &lower, "--dry-run"]).stdout);
+    assert!(printed.contains(&format!("  0  lower  zip  {WHEEL}  (from /click down)\n")), "{printed}");
 }
 
 #[test]
@@ -247,4 +197,83 @@ fn the_token_is_asked_for_and_never_printed() {
     assert!(server.ask_with(&format!("{auth}x"), "GET", "/v1", "").starts_with("HTTP/1.1 401"));
     let (_, printed) = server.stop();
     assert!(!printed.contains(token), "{printed}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_what_the_first_lets_finish() {
+    for (second, code) in [("-TERM", 143), ("-INT", 130)] {
+        let folder = folder();
+        let mut server = Running::start(&folder, &["--upper", "mem:"]);
+        let host = server.url.strip_prefix("http://").expect("over TCP").to_owned();
+        let mut upload = TcpStream::connect(&host).expect("it listens");
+        let head = "Content-Length: 9\r\nExpect: 100-continue";
+        upload
+            .write_all(format!("PUT /v1/files/a HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n").as_bytes())
+            .expect("sent");
+        // The answer says that the upload is under way.
+        upload.read_exact(&mut [0; "HTTP/1.1 100 ".len()]).expect("an answer");
+        server.signal("-TERM");
+        let mut told = BufReader::new(server.child.stderr.take().expect("piped")).lines();
+        assert!(told.any(|line| line.expect("text").starts_with("Stopping: ")));
+        assert!(server.child.try_wait().expect("it can be asked").is_none(), "it waits for the upload");
+        server.signal(second);
+        assert_eq!(server.child.wait().expect("it ends").code(), Some(code));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_service_manager_hears_when_the_server_is_ready_and_when_it_stops() {
+    let folder = folder();
+    let manager = std::os::unix::net::UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
+    manager.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let hear = || {
+        let mut said = [0; 100];
+        let length = manager.recv(&mut said).expect("something is said");
+        text(&said[..length]).trim().to_owned()
+    };
+    let mut command = program(&folder);
+    command.args(["--upper", "mem:", "--listen", "127.0.0.1:0"]).stderr(Stdio::null());
+    let child = command.env("NOTIFY_SOCKET", folder.path().join("notify")).env("WATCHDOG_USEC", "10000").spawn();
+    let server = Running { child: child.expect("it starts"), url: String::new() };
+    assert_eq!(hear(), "READY=1");
+    assert_eq!((hear(), hear()), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
+    server.signal("-TERM");
+    assert!((0..2000).any(|_| hear() == "STOPPING=1"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_socket_that_the_service_manager_passes_is_served() {
+    let folder = folder();
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = socket.local_addr().expect("an address").to_string();
+    // Only the process itself knows its number, which must stand in its environment.
+    let mut command = Command::new("sh");
+    command.args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null"]);
+    command.args([env!("CARGO_BIN_EXE_ovl-server"), "--upper", "mem:", "--listen", "127.0.0.1:1"]);
+    command.current_dir(&folder).stdin(std::os::fd::OwnedFd::from(socket)).stderr(Stdio::null());
+    // A client may come before the server is there: it waits.
+    let server = Running { child: command.spawn().expect("it starts"), url: format!("http://{host}") };
+    assert!(server.ask("GET", "/v1", "").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn the_access_log_has_a_line_a_request_with_the_id_of_its_answer() {
+    let folder = folder();
+    let server = Running::start(&folder, &["--upper", "mem:", "--log", "access=info", "--log-format", "json"]);
+    let own = server.ask("GET", "/v1/entries/none", "");
+    let given = server.ask_with("X-Request-Id: from-a-proxy", "GET", "/v1", "");
+    let odd = server.ask_with("X-Request-Id: with a space", "GET", "/v1", "");
+    let (_, printed) = server.stop();
+    let lines = printed.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let fields: Vec<_> = lines.map(|line| line["fields"].clone()).collect();
+    let seen: Vec<_> = fields.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    assert_eq!(seen, [(Some("/v1/entries/none"), Some(404)), (Some("/v1"), Some(200)), (Some("/v1"), Some(200))]);
+    for (line, answer) in fields.iter().zip([&own, &given, &odd]) {
+        let id = format!("x-request-id: {}\r\n", line["id"].as_str().expect("an id"));
+        assert!(answer.contains(&id), "{id}: {answer}");
+    }
+    assert_eq!(fields[1]["id"], "from-a-proxy");
+    assert!(fields[0]["id"] != fields[2]["id"] && !odd.contains("with a space"), "{fields:?}");
 }

@@ -4,6 +4,7 @@
 //! main     reads the command
 //! serve    builds the server and starts it
 //! bench    builds what the benchmarks measure, and runs them
+//! man      writes the man pages and completions that are shipped
 //! test     runs stages and prints their seconds
 //! stages   the list of what CI runs: one line each
 //! checks   checks of our own that no tool has
@@ -14,6 +15,7 @@
 mod bench;
 mod checks;
 mod house;
+mod man;
 mod serve;
 mod stages;
 mod test;
@@ -30,6 +32,7 @@ Usage: cargo xtask COMMAND
   test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
                           --long adds what takes longer than CI may
   bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate): J1 J2 J3 J5 J7, or some
+  man                     write man pages and completions of both programs into the target folder
   help                    show this text
 ";
 
@@ -48,6 +51,7 @@ fn run(args: &[String]) -> Result<(), String> {
     match args.split_first() {
         Some((command, rest)) if command == "serve" => serve::run(&House::find()?, rest),
         Some((command, rest)) if command == "bench" => bench::run(&House::find()?, rest),
+        Some((command, _)) if command == "man" => man::run(&House::find()?),
         Some((command, rest)) if command == "test" => test::run(&House::find()?, rest),
         Some((command, _)) if command != "help" && command != "--help" => {
             Err(format!("no command `{command}`; `cargo xtask help` lists them"))

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::{
     checks,
     house::{House, finish},
-    tools,
+    man, tools,
 };
 
 /// Why a stage did not pass.
@@ -50,6 +50,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("build", Job::Cargo("build --locked --workspace")),
     ci("tests", Job::Own(checks::tests)),
     ci("doc-tests", Job::Cargo("test --locked --workspace --doc")),
+    ci("man", Job::Own(|house| man::run(house).map_err(Stop::Failed))),
     ci("clients", Job::Node("xtask/clients/clients.py", CLIENTS)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),

@@ -4,4 +4,5 @@
 pub mod host;
 pub mod memory;
 pub mod quota;
+pub mod subtree;
 pub mod zip;

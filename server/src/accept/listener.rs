@@ -51,16 +51,17 @@ impl fmt::Display for Address {
 pub enum Listener {
     /// On TCP.
     Tcp(TcpListener),
-    /// On a socket file, which is removed with the listener.
+    /// On a socket file, which is removed with the listener where it is named.
     #[cfg(unix)]
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 impl Listener {
     /// Binds to `address`. A socket file is for its owner alone (trust T21); one that nobody listens on is replaced.
     ///
     /// # Errors
-    /// `AddrInUse` when another process listens there, and what the system refuses.
+    /// `AddrInUse` when another process listens there, `AlreadyExists` for a file that is no socket, and what the
+    /// system refuses.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
@@ -104,12 +105,14 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<Listener> {
     if UnixStream::connect(path).await.is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
-    if std::fs::symlink_metadata(path).is_ok_and(|meta| is_socket(&meta)) {
-        std::fs::remove_file(path)?;
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if is_socket(&meta) => std::fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
+        Err(_) => (),
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(Listener::Unix(listener, path.to_owned()))
+    Ok(Listener::Unix(listener, Some(path.to_owned())))
 }
 
 #[cfg(unix)]
@@ -121,7 +124,7 @@ fn is_socket(meta: &std::fs::Metadata) -> bool {
 impl Drop for Listener {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix(_, Some(path)) = self {
             // Another process may have taken the name meanwhile; then there is nothing of ours to remove.
             drop(std::fs::remove_file(path));
         }

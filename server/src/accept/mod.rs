@@ -3,6 +3,7 @@
 //! The framework's own loop waits for slow clients for ever, so hyper is driven from here.
 
 mod connections;
+mod held;
 mod io;
 mod listener;
 mod paced;
@@ -34,6 +35,7 @@ use paced::Paced;
 use pulse::Pulse;
 
 pub use connections::Limits;
+pub use held::Held;
 pub use listener::{Address, Listener, Stream};
 pub(crate) use paced::TooSlow;
 pub use pulse::Timeouts;

@@ -19,10 +19,11 @@ pub fn stack(opened: &Opened) -> String {
 fn line(sheet: &Sheet, caps: &Caps) -> String {
     let role = if sheet.upper { "upper" } else { "lower" };
     let place = sheet.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let root = if sheet.root.is_root() { String::new() } else { format!("  (from {} down)", sheet.root) };
     let omitted = caps.omitted.iter().filter(|omitted| !omitted.shown).count();
     let note =
         if omitted == 0 { String::new() } else { format!("  ({omitted} entries left out; ovl inspect says why)") };
-    format!("{role}  {:<4} {place}{note}", caps.kind).trim_end().to_owned()
+    format!("{role}  {:<4} {place}{root}{note}", caps.kind).trim_end().to_owned()
 }
 
 fn destination(top: &Sheet) -> String {

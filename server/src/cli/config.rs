@@ -1,37 +1,95 @@
 //! The configuration file: the long flags by their names, weaker than flags and environment.
 //!
 //! What the file says is put among the arguments where neither says anything, so that a value is read,
-//! checked and explained in the same way wherever it comes from.
+//! checked and explained in the same way wherever it comes from. One file serves both programs: each takes what it has.
 
 use std::{
     ffi::OsString,
+    io,
     path::{Path, PathBuf},
 };
 
-use clap::{ArgMatches, Command, parser::ValueSource};
+use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use toml::{Table, Value};
 
-use super::exit::{Failure, code};
+use super::exit::Failure;
 
-/// Returns `args` with what the configuration file adds.
+/// What the configuration file adds to a command line.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// The file, where one was read.
+    pub file: Option<PathBuf>,
+    /// The settings that come from it.
+    pub keys: Vec<String>,
+    pub(super) args: Vec<OsString>,
+}
+
+impl Added {
+    /// Names the file in a failure that its values cause.
+    pub(super) fn blame(&self, failure: Failure) -> Failure {
+        match &self.file {
+            Some(file) => Failure::new(failure.code, format!("{}: {}", file.display(), failure.message)),
+            None => failure,
+        }
+    }
+}
+
+/// Returns whether a flag can stand in the environment and the file.
+pub fn is_setting(arg: &Arg) -> bool {
+    arg.get_env().is_some() && arg.get_id() != "config"
+}
+
+/// Returns what the configuration file adds to the arguments of `command`; a key that only `settings` knows adds nothing.
 ///
 /// # Errors
-/// A file that is named and cannot be read (3, 74), is no TOML, or has an unknown key (2).
-pub fn with_file(command: &Command, args: Vec<OsString>, matches: &ArgMatches) -> Result<Vec<OsString>, Failure> {
-    let named = matches.get_one::<PathBuf>("config").cloned();
-    let Some(path) = named.clone().or_else(usual_place) else { return Ok(args) };
-    let text = match std::fs::read_to_string(&path) {
+/// A file that is named and missing (3), one that cannot be read (5, 74), is no TOML, or has an unknown key (2).
+pub fn added(command: &Command, matches: &ArgMatches, settings: &Command) -> Result<Added, Failure> {
+    // A command without layers has no settings.
+    let Ok(named) = matches.try_get_one::<PathBuf>("config") else { return Ok(Added::default()) };
+    let Some(file) = named.cloned().or_else(usual_place) else { return Ok(Added::default()) };
+    let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
-        Err(_) if named.is_none() => return Ok(args),
-        Err(error) => return Err(unreadable(&path, &error)),
+        Err(error) if named.is_none() && is_missing(&error) => return Ok(Added::default()),
+        Err(error) => {
+            return Err(Failure::io(
+                &format!("cannot read the configuration {}", file.display()),
+                error,
+                "check --config",
+            ));
+        }
     };
-    let wrong = |reason: &str| Failure::usage(format!("{}: {}", path.display(), reason.trim()));
-    let table = text.parse::<Table>().map_err(|error| wrong(error.message()))?;
-    let mut all = args;
+    collect(command, matches, settings, &text, &file)
+}
+
+fn collect(
+    command: &Command,
+    matches: &ArgMatches,
+    settings: &Command,
+    text: &str,
+    file: &Path,
+) -> Result<Added, Failure> {
+    let wrong = |reason: &str| Failure::usage(format!("{}: {}", file.display(), reason.trim()));
+    let table = text.parse::<Table>().map_err(|error| wrong(&at_line(text, &error)))?;
+    let mut added = Added { file: Some(file.to_owned()), ..Added::default() };
     for (key, value) in &table {
-        all.extend(argument(command, matches, key, value).map_err(|reason| wrong(&reason))?);
+        let known = settings.get_arguments().find(|arg| arg.get_long() == Some(key) && is_setting(arg));
+        let known = known.ok_or_else(|| wrong(&format!("unknown key {key:?}; `ovl config show` lists the keys")))?;
+        let here = command.get_arguments().find(|arg| arg.get_env() == known.get_env());
+        if let Some(arg) = here.filter(|arg| !is_said(arg, matches)) {
+            added.args.extend(arguments(arg, key, value).map_err(|reason| wrong(&reason))?);
+            added.keys.push(key.clone());
+        }
     }
-    Ok(all)
+    Ok(added)
+}
+
+/// Says what is no TOML, and where.
+fn at_line(text: &str, error: &toml::de::Error) -> String {
+    let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+    match error.span() {
+        Some(span) => format!("line {}: {}", line(span.start), error.message()),
+        None => error.message().to_owned(),
+    }
 }
 
 /// Returns `$XDG_CONFIG_HOME/ovl/config.toml`, or the same under `~/.config`.
@@ -41,22 +99,22 @@ fn usual_place() -> Option<PathBuf> {
     Some(base.join("ovl/config.toml"))
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    let code = if error.kind() == std::io::ErrorKind::NotFound { code::NOT_FOUND } else { code::IO };
-    Failure::new(code, format!("cannot read the configuration {}: {error}", path.display()))
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Returns the arguments that stand for one line of the file, none where a stronger source speaks.
-fn argument(command: &Command, matches: &ArgMatches, key: &str, value: &Value) -> Result<Vec<OsString>, String> {
-    let known = command.get_arguments().find(|arg| arg.get_long() == Some(key) && key != "config");
-    let arg = known.ok_or_else(|| format!("unknown key {key:?}; the keys are the long flags without dashes"))?;
-    let stronger = matches.value_source(arg.get_id().as_str());
-    if matches!(stronger, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
-        return Ok(Vec::new());
-    }
+/// Returns whether a flag or the environment speaks, which are stronger than the file.
+fn is_said(arg: &Arg, matches: &ArgMatches) -> bool {
+    let source = matches.value_source(arg.get_id().as_str());
+    matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+/// Returns the arguments that stand for one line of the file.
+fn arguments(arg: &Arg, key: &str, value: &Value) -> Result<Vec<OsString>, String> {
     match value {
-        Value::Array(values) => values.iter().map(|value| flag(key, value)).collect::<Result<Vec<_>, _>>(),
+        Value::Array(values) => values.iter().map(|value| flag(key, value)).collect(),
         Value::Boolean(on) if !arg.get_action().takes_values() => Ok(on.then(|| flag_alone(key)).into_iter().collect()),
+        _ if !arg.get_action().takes_values() => Err(format!("{key} is true or false")),
         value => Ok(vec![flag(key, value)?]),
     }
 }

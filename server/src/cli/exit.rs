@@ -1,6 +1,6 @@
 //! Failures on the command line: one line that says what and what to do, and an exit code.
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, io, process::ExitCode};
 
 use ovl_core::{Error, ErrorKind};
 
@@ -52,6 +52,12 @@ impl Failure {
         Self::new(code::USAGE, message)
     }
 
+    /// Returns a failure of the machine's files: `what` could not be done, `advice` says what to do.
+    pub fn io(what: &str, error: io::Error, advice: &str) -> Self {
+        let message = format!("{what}: {error}; {advice}");
+        Self::new(of_kind(Error::from(error).kind()), message)
+    }
+
     /// Prints the line and returns the code.
     pub fn report(&self, program: &str) -> ExitCode {
         eprintln!("{program}: {}", self.message);
@@ -67,8 +73,29 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(of_kind(error.kind()), error.to_string())
+        let advice = advice(&error).map(|advice| format!("; {advice}")).unwrap_or_default();
+        Self::new(of_kind(error.kind()), format!("{error}{advice}"))
     }
+}
+
+/// Returns what to do about a failure of the engine, where there is something to do.
+fn advice(error: &Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        ErrorKind::InvalidPath => "a path is names joined by /, none of them . or ..",
+        ErrorKind::NotFound if error.op() == "discard" => "`ovl changes` lists what can be discarded",
+        ErrorKind::NotFound => "`ovl ls` lists what there is, `ovl why` tells what hides the rest",
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::Loop | ErrorKind::UnsupportedEntry => {
+            "`ovl stat` tells what stands there"
+        }
+        ErrorKind::AlreadyExists => "take another place, or say what becomes of what is there (--on-conflict)",
+        ErrorKind::NoUpper => "name an upper with --upper",
+        ErrorKind::PermissionDenied => "run it as a user who may, or choose another place",
+        ErrorKind::NoSpace => "make room, or raise --quota",
+        ErrorKind::Corrupt | ErrorKind::BadMark => "fetch the layer again, or look with `ovl inspect`",
+        ErrorKind::LayerChanged => "start again, and let nothing change the lowers meanwhile",
+        ErrorKind::Busy => "try again when the other is done",
+        _ => return None,
+    })
 }
 
 /// Returns the exit code of a failure of the engine: the one table from `ErrorKind`.

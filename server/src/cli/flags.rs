@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint, builder::BoolishValueParser};
 
 use super::spec::LayerSpec;
 
@@ -12,16 +12,19 @@ use super::spec::LayerSpec;
 pub struct StackArgs {
     /// A layer that is only read: a directory or a zip, told apart by content. May be repeated: the first is on top.
     ///
-    /// `zip:`, `dir:` or `mem:` in front forces the type; the long form is `type=zip,path=a.zip,name=base`.
+    /// `zip:`, `dir:` or `mem:` in front forces the type. The long form is `type=zip,path=a.zip,root=/sub,name=base`, of
+    /// which only the path must be said: then the directory /sub of the archive is the root of the layer. A comma in a
+    /// value is written twice there.
     #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER", value_delimiter = '\n')]
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub lower: Vec<LayerSpec>,
     /// Where changes are kept: a directory (made if its parent exists), or `mem:` to forget them at the end.
     ///
     /// Without it, nothing can be changed.
-    #[arg(long, value_name = "LAYER", env = "OVL_UPPER")]
+    #[arg(long, value_name = "LAYER", env = "OVL_UPPER", value_hint = ValueHint::AnyPath)]
     pub upper: Option<LayerSpec>,
     /// The directory for what is not finished yet, on the upper's file system [default: UPPER.ovl-work].
-    #[arg(long, value_name = "DIR", env = "OVL_WORK")]
+    #[arg(long, value_name = "DIR", env = "OVL_WORK", value_hint = ValueHint::DirPath)]
     pub work: Option<PathBuf>,
     /// How the upper keeps whiteouts and attributes [default: as recorded, else the best that works there].
     #[arg(long, value_enum, value_name = "FORM", env = "OVL_UPPER_FORM")]
@@ -36,7 +39,7 @@ pub struct StackArgs {
     #[arg(long, value_enum, value_name = "on|off", env = "OVL_REDIRECT_DIR", default_value = "on")]
     pub redirect_dir: Switch,
     /// Lets archives and clients set owners, setuid bits, devices and privileged attributes on the host.
-    #[arg(long, env = "OVL_PRIVILEGED_METADATA")]
+    #[arg(long, env = "OVL_PRIVILEGED_METADATA", value_parser = BoolishValueParser::new())]
     pub privileged_metadata: bool,
     /// How names in zips are read that are neither marked as UTF-8 nor valid as it.
     #[arg(long, value_enum, value_name = "CODING", env = "OVL_ZIP_NAMES", default_value = "cp437")]
@@ -45,8 +48,11 @@ pub struct StackArgs {
     #[arg(long, value_enum, value_name = "MEANING", env = "OVL_ZIP_BACKSLASH", default_value = "keep")]
     pub zip_backslash: ZipBackslash,
     /// Refuses an archive of which something would have to be left out.
-    #[arg(long, env = "OVL_STRICT")]
+    #[arg(long, env = "OVL_STRICT", value_parser = BoolishValueParser::new())]
     pub strict: bool,
+    /// The configuration file [default: ovl/config.toml in $XDG_CONFIG_HOME or ~/.config].
+    #[arg(long, value_name = "FILE", env = "OVL_CONFIG", help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
 }
 
 /// A form of an upper (semantics 1).

@@ -7,26 +7,26 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser};
 use tokio::runtime::Runtime;
 
 use super::{
-    banner, config,
+    banner,
     exit::{Failure, code},
     flags::{StackArgs, bytes},
-    signals,
+    parse, service, signals,
     stack::{self, Opened},
 };
 use crate::{
-    accept::{Address, Limits, Listener, Server, Timeouts},
+    accept::{Address, Held, Limits, Listener, Server, Timeouts},
     app::App,
     events::Events,
     guard::Guard,
     settings::Settings,
     state::State,
+    time,
 };
 
 const EXAMPLES: &str = "\
@@ -47,9 +47,11 @@ Then try:
 
 Every flag can also be an environment variable (OVL_LISTEN, ...) or a line of the configuration file
 (listen = \"...\"); a flag wins over the environment, the environment over the file.
+`ovl config show --origin` tells what holds.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 5 read-only or permission, 6 corrupt layer, 7 port busy,
-8 upper in use, 9 wrong form of the upper, 74 I/O, 130/143 stopped at once by a second signal.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 read-only or permission,
+6 corrupt layer, 7 port busy, 8 upper in use, 9 wrong form of the upper, 74 I/O,
+130/143 stopped at once by a second signal.";
 
 /// Serves layers as one tree over HTTP; what is changed goes to the upper layer, the others stay as they are.
 #[derive(Parser, Clone, Debug)]
@@ -67,7 +69,7 @@ pub struct ServeArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Where to listen: IP:PORT (port 0 takes a free one) or unix:PATH.
+    /// Where to listen: IP:PORT (port 0 takes a free one) or unix:PATH; a socket that systemd passes is stronger.
     #[arg(long, value_name = "ADDRESS", env = "OVL_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: Address,
     /// A file that receives the address once the server is ready.
@@ -80,7 +82,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", env = "OVL_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Serves other machines without a token: everyone who reaches the address may change everything.
-    #[arg(long, env = "OVL_NO_AUTH", conflicts_with = "token_file")]
+    #[arg(long, env = "OVL_NO_AUTH", conflicts_with = "token_file", value_parser = BoolishValueParser::new())]
     pub no_auth: bool,
     /// An origin (`https://example.org`) whose pages may read and write; may be repeated.
     #[arg(long, value_name = "ORIGIN", env = "OVL_CORS_ORIGIN", value_delimiter = '\n')]
@@ -89,14 +91,11 @@ pub struct ServerArgs {
     #[arg(long, value_name = "BYTES", env = "OVL_MAX_BODY", default_value = "16G", value_parser = bytes)]
     pub max_body: u64,
     /// Refuses writes without If-Match or If-None-Match.
-    #[arg(long, env = "OVL_REQUIRE_PRECONDITIONS")]
+    #[arg(long, env = "OVL_REQUIRE_PRECONDITIONS", value_parser = BoolishValueParser::new())]
     pub require_preconditions: bool,
     /// Opens the layers, prints the stack and ends.
     #[arg(long)]
     pub dry_run: bool,
-    /// The configuration file [default: ovl/config.toml in $XDG_CONFIG_HOME or ~/.config].
-    #[arg(long, value_name = "FILE", env = "OVL_CONFIG")]
-    pub config: Option<PathBuf>,
     /// What to log: error, warn, info, debug, or parts such as access=info.
     #[arg(long, value_name = "FILTER", env = "OVL_LOG", default_value = "warn")]
     pub log: String,
@@ -114,24 +113,23 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads flags, environment and configuration file. Help and mistakes on the command line end the process.
+/// Reads flags, environment and configuration file.
 fn parse(args: Vec<OsString>) -> Result<ServeArgs, Failure> {
     let command = ServeArgs::command();
-    let first = command.clone().get_matches_from(&args);
-    let args = config::with_file(&command, args, &first)?;
-    let matches = command.get_matches_from(args);
-    ServeArgs::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))
+    let parsed = parse::parse(command.clone(), &command, args)?;
+    ServeArgs::from_arg_matches(&parsed.matches).map_err(|error| parse::mistake(&error))
 }
 
 /// Opens the stack and serves it until a signal.
 ///
 /// # Errors
 /// What [`stack::open`] refuses, an address that is taken (7) and a token that cannot be read.
-pub fn run(args: ServeArgs) -> Result<(), Failure> {
+pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.server)?;
+    let held = held(&mut args.server)?;
     let token = token(&args.server)?;
     refuse_open_door(&args.server, token.is_some())?;
-    let nonce = nonce();
+    let nonce = time::nonce();
     let settings = settings(&args.server);
     let events = Events::new(nonce, settings.events_kept);
     let opened = stack::open(&args.stack, nonce, Some(events.observer()))?;
@@ -140,26 +138,43 @@ pub fn run(args: ServeArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(code::IO, format!("cannot start: {error}")))?;
-    let served = runtime.block_on(serve(&args.server, opened, settings, events, token));
+    let served = runtime.block_on(serve(&args.server, held, opened, settings, events, token));
     runtime.shutdown_background();
     served
 }
 
+/// Takes the socket that was passed to the process, and its address for the one in `args`.
+fn held(args: &mut ServerArgs) -> Result<Option<Held>, Failure> {
+    let unusable = |error| Failure::usage(format!("cannot use the passed socket: {error}; pass one, TCP or Unix"));
+    let held = Held::take().map_err(unusable)?;
+    if let Some(held) = &held {
+        args.listen = held.address().map_err(unusable)?;
+    }
+    Ok(held)
+}
+
 async fn serve(
     args: &ServerArgs,
+    held: Option<Held>,
     opened: Opened,
     settings: Settings,
     events: Arc<Events>,
     token: Option<String>,
 ) -> Result<(), Failure> {
-    let mut listener = Listener::bind(&args.listen).await.map_err(|error| cannot_listen(&args.listen, &error))?;
-    let bound = listener.bound().map_err(|error| cannot_listen(&args.listen, &error))?;
+    let listener = match held {
+        Some(held) => held.listen(),
+        None => Listener::bind(&args.listen).await,
+    };
+    let mut listener = listener.map_err(|error| cannot_listen(&args.listen, error))?;
+    let bound = listener.bound().map_err(|error| cannot_listen(&args.listen, error))?;
     let url = bound.map_or_else(|| args.listen.to_string(), |bound| format!("http://{bound}"));
-    eprint!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
+    let text = format!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
     let app = App::new(guard(args, bound, token.as_deref()), State::new(&opened, settings, events));
     let server = Server::new(app, Timeouts::default(), Limits::default());
     let stop = signals::stop();
     announce(args.ready_file.as_deref(), &url)?;
+    eprint!("{text}");
+    service::ready();
     server.run(&mut listener, stop).await;
     retract(args.ready_file.as_deref());
     Ok(())
@@ -209,9 +224,8 @@ fn token(args: &ServerArgs) -> Result<Option<String>, Failure> {
     let token = match &args.token_file {
         Some(path) => {
             let shown = path.display();
-            let unreadable = |error: io::Error| {
-                Failure::new(code::NOT_FOUND, format!("cannot read the token file {shown}: {error}"))
-            };
+            let unreadable =
+                |error| Failure::io(&format!("cannot read the token file {shown}"), error, "check --token-file");
             Some(std::fs::read_to_string(path).map_err(unreadable)?)
         }
         None => std::env::var("OVL_TOKEN").ok().filter(|_| !args.no_auth),
@@ -226,7 +240,8 @@ fn token(args: &ServerArgs) -> Result<Option<String>, Failure> {
 
 fn start_log(args: &ServerArgs) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log);
-    let filter = filter.map_err(|error| Failure::usage(format!("--log {}: {error}", args.log)))?;
+    let filter = filter
+        .map_err(|error| Failure::usage(format!("--log {}: {error}; say warn, info or access=info", args.log)))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     if args.log_format == "json" {
         log.json().init()
@@ -236,7 +251,7 @@ fn start_log(args: &ServerArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
+fn cannot_listen(address: &Address, error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let advice = "stop the other program or choose another --listen (127.0.0.1:0 takes a free port)";
@@ -245,7 +260,7 @@ fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
         io::ErrorKind::PermissionDenied => {
             Failure::new(code::PERMISSION, format!("may not listen on {address}; choose a port above 1023"))
         }
-        _ => Failure::new(code::IO, format!("cannot listen on {address}: {error}")),
+        _ => Failure::io(&format!("cannot listen on {address}"), error, "choose another --listen"),
     }
 }
 
@@ -254,7 +269,9 @@ fn announce(file: Option<&Path>, url: &str) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
     let part = file.with_extension("part");
     let written = std::fs::write(&part, format!("{url}\n")).and_then(|()| std::fs::rename(&part, file));
-    written.map_err(|error| Failure::new(code::IO, format!("cannot write {}: {error}", file.display())))
+    written.map_err(|error| {
+        Failure::io(&format!("cannot write the ready file {}", file.display()), error, "check --ready-file")
+    })
 }
 
 fn retract(file: Option<&Path>) {
@@ -262,10 +279,4 @@ fn retract(file: Option<&Path>) {
         // The server is done either way; a file that someone took away needs no removal.
         drop(std::fs::remove_file(file));
     }
-}
-
-/// Returns a number that no earlier start had: nanoseconds since 1970.
-pub(crate) fn nonce() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! Signals: the first asks the server to stop, the second ends it at once.
 
-use super::exit::code;
+use super::{exit::code, service};
 
 /// Waits for the first signal; from then on, a second one ends the process.
 #[cfg(unix)]
@@ -13,7 +13,7 @@ pub(super) async fn stop() {
         return std::future::pending().await;
     };
     tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
-    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    told();
     tokio::spawn(async move {
         let code = tokio::select! {
             _ = interrupt.recv() => code::INTERRUPTED,
@@ -29,10 +29,15 @@ pub(super) async fn stop() {
     if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }
-    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    told();
     tokio::spawn(async {
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(code::INTERRUPTED.into());
         }
     });
+}
+
+fn told() {
+    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    service::stopping();
 }

@@ -1,6 +1,10 @@
-//! How a layer is named on the command line: `a.zip`, `zip:a.zip`, `mem:` or `type=zip,path=a.zip,name=base`.
+//! How a layer is named on the command line: `a.zip`, `zip:a.zip`, `mem:` or `type=zip,path=a.zip,root=/sub,name=base`.
+//!
+//! In the long form two commas stand for one that belongs to a value: no other sign is free on every system.
 
 use std::{path::PathBuf, str::FromStr};
+
+use ovl_core::VPath;
 
 /// What a layer is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,9 @@ pub enum Medium {
     Memory,
 }
 
+/// What the long form says, in any order.
+const KEYS: &[&str] = &["type=", "path=", "root=", "name="];
+
 /// A layer as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerSpec {
@@ -20,15 +27,24 @@ pub struct LayerSpec {
     pub medium: Option<Medium>,
     /// Where it lies; empty in memory.
     pub path: PathBuf,
+    /// Which of its directories is shown as its root.
+    pub root: VPath,
     /// What to call it; `None` for the last part of the path.
     pub name: Option<String>,
+}
+
+impl LayerSpec {
+    /// Returns an empty layer in memory.
+    pub fn memory() -> Self {
+        Self { medium: Some(Medium::Memory), path: PathBuf::new(), root: VPath::root(), name: None }
+    }
 }
 
 impl FromStr for LayerSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let spec = if text.starts_with("type=") || text.starts_with("path=") { long(text)? } else { short(text)? };
+        let spec = if KEYS.iter().any(|key| text.starts_with(key)) { long(text)? } else { short(text)? };
         if spec.path.as_os_str().is_empty() != (spec.medium == Some(Medium::Memory)) {
             return Err("a layer has a path, unless it is mem:".into());
         }
@@ -42,20 +58,42 @@ fn short(text: &str) -> Result<LayerSpec, String> {
         Some((prefix, path)) if prefix.len() > 1 && !prefix.contains(['/', '\\', '.']) => (Some(medium(prefix)?), path),
         _ => (None, text),
     };
-    Ok(LayerSpec { medium, path: path.into(), name: None })
+    Ok(LayerSpec { medium, path: path.into(), root: VPath::root(), name: None })
 }
 
 fn long(text: &str) -> Result<LayerSpec, String> {
-    let mut spec = LayerSpec { medium: None, path: PathBuf::new(), name: None };
-    for part in text.split(',') {
+    let mut spec = LayerSpec { medium: None, path: PathBuf::new(), root: VPath::root(), name: None };
+    for part in parts(text) {
         match part.split_once('=') {
             Some(("type", value)) => spec.medium = Some(medium(value)?),
             Some(("path", value)) => spec.path = value.into(),
+            Some(("root", value)) => spec.root = root(value)?,
             Some(("name", value)) if !value.is_empty() => spec.name = Some(value.into()),
-            _ => return Err(format!("{part:?} is none of type=, path=, name=")),
+            _ => return Err(format!("{part:?} is none of {}; a comma in a value is written twice", KEYS.join(", "))),
         }
     }
     Ok(spec)
+}
+
+/// Splits at single commas and makes one of two.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = vec![];
+    let mut part = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            ',' if chars.next_if_eq(&',').is_none() => parts.push(std::mem::take(&mut part)),
+            c => part.push(c),
+        }
+    }
+    parts.push(part);
+    parts
+}
+
+fn root(text: &str) -> Result<VPath, String> {
+    let inner = text.strip_prefix('/').unwrap_or(text);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    VPath::parse(inner.as_bytes()).map_err(|_| format!("root={text} is no path of a directory in the layer"))
 }
 
 fn medium(text: &str) -> Result<Medium, String> {
@@ -71,20 +109,32 @@ fn medium(text: &str) -> Result<Medium, String> {
 mod tests {
     use super::*;
 
-    fn spec(medium: Option<Medium>, path: &str, name: Option<&str>) -> LayerSpec {
-        LayerSpec { medium, path: path.into(), name: name.map(Into::into) }
+    fn spec(medium: Option<Medium>, path: &str) -> LayerSpec {
+        LayerSpec { medium, path: path.into(), ..LayerSpec::memory() }
+    }
+
+    fn shown(path: &str, root: &str, name: Option<&str>) -> LayerSpec {
+        let root = VPath::parse(root.as_bytes()).expect("a path");
+        LayerSpec { root, name: name.map(Into::into), ..spec(Some(Medium::Zip), path) }
     }
 
     #[test]
     fn a_layer_is_named_short_or_long() {
         let cases = [
-            ("a.zip", spec(None, "a.zip", None)),
-            ("./zip:odd", spec(None, "./zip:odd", None)),
-            ("C:\\data", spec(None, "C:\\data", None)),
-            ("zip:b", spec(Some(Medium::Zip), "b", None)),
-            ("dir:/srv/x:y", spec(Some(Medium::Dir), "/srv/x:y", None)),
-            ("mem:", spec(Some(Medium::Memory), "", None)),
-            ("type=zip,path=a.zip,name=base", spec(Some(Medium::Zip), "a.zip", Some("base"))),
+            ("a.zip", spec(None, "a.zip")),
+            ("a,b.zip", spec(None, "a,b.zip")),
+            ("./zip:odd", spec(None, "./zip:odd")),
+            ("C:\\data", spec(None, "C:\\data")),
+            ("zip:b", spec(Some(Medium::Zip), "b")),
+            ("dir:/srv/x:y", spec(Some(Medium::Dir), "/srv/x:y")),
+            ("mem:", LayerSpec::memory()),
+            ("path=a.zip", spec(None, "a.zip")),
+            ("type=zip,path=a.zip,name=base", shown("a.zip", "", Some("base"))),
+            ("type=zip,path=a.zip,root=/sub/deep,name=base", shown("a.zip", "sub/deep", Some("base"))),
+            ("root=sub/,path=a.zip,type=zip", shown("a.zip", "sub", None)),
+            ("type=zip,path=a.zip,root=/", shown("a.zip", "", None)),
+            ("type=zip,path=a,,b.zip,root=c,,,,d,name=e=f", shown("a,b.zip", "c,,d", Some("e=f"))),
+            ("type=zip,path=a,,,name=b", shown("a,", "", Some("b"))),
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse(), Ok(expected), "{text}");
@@ -92,9 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_without_a_path_or_of_an_unknown_type_is_refused() {
-        for text in ["", "zip:", "mem:x", "tar:a.tar", "type=zip", "path=a,colour=red"] {
-            assert!(text.parse::<LayerSpec>().is_err(), "{text}");
+    fn a_layer_that_is_not_said_well_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "a layer has a path"),
+            ("zip:", "a layer has a path"),
+            ("mem:x", "a layer has a path"),
+            ("type=zip", "a layer has a path"),
+            ("tar:a.tar", "none of dir, zip, mem"),
+            ("path=a,colour=red", "none of type=, path=, root=, name="),
+            ("path=a,b.zip", "a comma in a value is written twice"),
+            ("path=a,root=../up", "root=../up is no path"),
+            ("path=a,root=/b//c", "root=/b//c is no path"),
+        ] {
+            let error = text.parse::<LayerSpec>().expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use ovl_core::{
-    Error, ErrorKind, Layer, Overlay, WritableLayer,
+    Error, ErrorKind, Layer, Overlay, VPath, WritableLayer,
     layers::{
         host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
         quota::Quota,
+        subtree::Subtree,
         zip::{self, Backslash, Names},
     },
     overlay::{Event, Policy},
@@ -38,6 +39,8 @@ pub struct Sheet {
     pub upper: bool,
     /// Where it lies; `None` in memory.
     pub path: Option<PathBuf>,
+    /// Which of its directories is shown as its root.
+    pub root: VPath,
     /// The form of a directory upper, and why it is this one.
     pub form: Option<(String, String)>,
 }
@@ -57,7 +60,7 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     let lowers = lowers(args, nonce)?;
     let upper = args.upper.as_ref().map(|spec| upper(spec, args, nonce)).transpose()?;
     let mut layers: Vec<Sheet> = upper.iter().map(|(_, sheet)| sheet.clone()).collect();
-    layers.extend(args.lower.iter().map(|spec| Sheet { upper: false, path: place(spec), form: None }));
+    layers.extend(args.lower.iter().map(|spec| Sheet::of(spec, false)));
     let policy = Policy { redirect_dir: args.redirect_dir == Switch::On };
     let upper = upper.map(|(layer, _)| limited(layer, args.quota)).transpose()?;
     let overlay = Overlay::new(upper, lowers, policy, observer)?;
@@ -92,8 +95,11 @@ fn limited(upper: Arc<dyn WritableLayer>, quota: Option<u64>) -> Result<Arc<dyn 
     }
 }
 
-fn place(spec: &LayerSpec) -> Option<PathBuf> {
-    (spec.medium != Some(Medium::Memory)).then(|| spec.path.clone())
+impl Sheet {
+    fn of(spec: &LayerSpec, upper: bool) -> Self {
+        let path = (spec.medium != Some(Medium::Memory)).then(|| spec.path.clone());
+        Self { upper, path, root: spec.root.clone(), form: None }
+    }
 }
 
 /// Returns what to call a layer: never more than the last part of its path (trust T32).
@@ -119,7 +125,25 @@ fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer
         }
         Medium::Zip => archive(spec, args).map(|layer| layer as Arc<dyn Layer>),
     };
-    opened.map_err(|error| lower_failure(&spec.path, &error))
+    beneath(opened.map_err(|error| lower_failure(&spec.path, &error))?, spec)
+}
+
+/// Shows only the directory that `root=` names.
+fn beneath(layer: Arc<dyn Layer>, spec: &LayerSpec) -> Result<Arc<dyn Layer>, Failure> {
+    if spec.root.is_root() {
+        return Ok(layer);
+    }
+    let (shown, root) = (spec.path.display(), &spec.root);
+    Subtree::new(layer, root).map(|layer| layer as Arc<dyn Layer>).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let advice = "check root= (without it, `ovl ls -R` shows what there is)";
+            Failure::new(code::NOT_FOUND, format!("the lower {shown} has no directory {root}; {advice}"))
+        }
+        ErrorKind::NotADirectory => {
+            Failure::usage(format!("{root} in the lower {shown} is no directory; root= takes none else"))
+        }
+        _ => lower_failure(&spec.path, &error),
+    })
 }
 
 fn archive(spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>> {
@@ -166,13 +190,16 @@ fn lower_failure(path: &Path, error: &Error) -> Failure {
 
 fn upper(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
     match directory_of(spec, args)? {
-        None => Ok((Memory::new(&name(spec), nonce), Sheet { upper: true, path: None, form: None })),
+        None => Ok((Memory::new(&name(spec), nonce), Sheet::of(spec, true))),
         Some(_) => directory(spec, args),
     }
 }
 
 /// Returns the directory that an upper is, `None` for memory. Refuses a zip, and a directory that a lower overlaps.
 fn directory_of<'a>(spec: &'a LayerSpec, args: &StackArgs) -> Result<Option<&'a Path>, Failure> {
+    if !spec.root.is_root() {
+        return Err(Failure::usage("root= is for a lower: changes go to the root of an upper; name that directory"));
+    }
     match spec.medium {
         Some(Medium::Memory) => return Ok(None),
         Some(Medium::Zip) => return Err(Failure::usage("a zip cannot take changes: --upper is a directory, or mem:")),
@@ -196,7 +223,7 @@ fn directory(spec: &LayerSpec, args: &StackArgs) -> Result<(Arc<dyn WritableLaye
     };
     let layer = host::upper(&spec.path, options).map_err(|error| upper_failure(&spec.path, &error))?;
     let form = Some((layer.form().to_string(), HostUpper::form_reason(&layer).to_owned()));
-    Ok((layer, Sheet { upper: true, path: Some(spec.path.clone()), form }))
+    Ok((layer, Sheet { form, ..Sheet::of(spec, true) }))
 }
 
 fn form(arg: FormArg) -> Form {
@@ -250,6 +277,9 @@ fn upper_failure(path: &Path, error: &Error) -> Failure {
         ErrorKind::WrongForm => {
             let advice = "leave out --upper-form to take the recorded one";
             Failure::new(code::WRONG_FORM, format!("the upper {shown} was written in another form{cause}; {advice}"))
+        }
+        ErrorKind::NotADirectory => {
+            Failure::usage(format!("the upper {shown} is no directory; --upper takes a directory, or mem:"))
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnly => {
             let advice = "choose a directory that this user may write";

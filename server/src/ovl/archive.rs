@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use ovl_core::{
-    VPath,
+    Error, VPath,
     export::{self, Report, Whiteouts},
     import::{self, Imported, OnConflict},
     layers::{host, zip::Names},
@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{
     cli::{
-        exit::{Failure, code},
+        exit::{Failure, code, of_kind},
         flags::{StackArgs, ZipNames},
-        spec::{LayerSpec, Medium},
+        spec::LayerSpec,
     },
     handlers::layers::{Omission, omission},
 };
@@ -162,7 +162,7 @@ fn to_file(
     if file.exists() && !replace {
         return Err(Failure::new(code::CONFLICT, format!("{shown} is there already; say --yes to replace it")));
     }
-    let failed = |error: io::Error| Failure::new(code::IO, format!("cannot write {shown}: {error}"));
+    let failed = |error: io::Error| Failure::io(&format!("cannot write {shown}"), error, "choose another --output");
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let mut out = BufWriter::with_capacity(1 << 20, File::create_new(&part).map_err(failed)?);
@@ -189,6 +189,11 @@ fn to_stdout(write: impl FnOnce(&mut dyn Write) -> Result<Report, Failure>) -> R
     Ok(report)
 }
 
+fn unreadable(file: &Path, error: &Error) -> Failure {
+    let (shown, reason) = (file.display(), error.kind().reason());
+    Failure::new(of_kind(error.kind()), format!("cannot read {shown}: {reason}; import takes a zip or tar"))
+}
+
 #[derive(Serialize)]
 struct Summary {
     entries: u64,
@@ -205,7 +210,7 @@ impl Import {
         if self.consent.dry_run {
             self.on_conflict = Conflict::Replace;
             self.stack.lower = Vec::new();
-            self.stack.upper = Some(LayerSpec { medium: Some(Medium::Memory), path: PathBuf::new(), name: None });
+            self.stack.upper = Some(LayerSpec::memory());
         } else if self.on_conflict == Conflict::Replace {
             self.consent.ask("What stands where an entry goes will be replaced.")?;
         }
@@ -215,8 +220,7 @@ impl Import {
     }
 
     fn import(&self, session: &Session, into: &VPath) -> Result<Imported, Failure> {
-        let source = host::file(&self.file)
-            .map_err(|error| Failure::new(Failure::from(error).code, format!("cannot read {}", self.file.display())))?;
+        let source = host::file(&self.file).map_err(|error| unreadable(&self.file, &error))?;
         let names = match self.stack.zip_names {
             ZipNames::Cp437 => Names::Cp437,
             ZipNames::Windows1252 => Names::Windows1252,

@@ -1,6 +1,6 @@
 //! `ovl inspect`: what an archive holds as it would be served, and what was left out and why.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use ovl_core::{
     ErrorKind, Kind, Omitted, Overlay, Result as CoreResult, VPath,
     overlay::{Detail, Follow, Shown, WalkOptions},
@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{
     cli::{exit::Failure, flags::StackArgs, spec::LayerSpec},
-    entry::{EntryBody, kind_name},
+    entry::{EntryBody, kind_name, readable_path},
     handlers::layers::{Omission, omission},
 };
 
 #[derive(Args, Debug)]
 pub(super) struct Inspect {
     /// The archive, or a directory.
+    #[arg(value_hint = ValueHint::AnyPath)]
     file: LayerSpec,
     #[command(flatten)]
     format: Format,
@@ -55,12 +56,16 @@ struct Stored {
 
 impl Inspect {
     pub(super) fn run(mut self) -> Result<(), Failure> {
+        let root = self.file.root.clone();
         self.stack.lower = vec![self.file];
         self.stack.upper = None;
         let session = Session::to_read(&self.stack)?;
         let (view, overlay) = (session.view(), &session.overlay);
         let caps = overlay.layers()[0].caps();
-        let head = [("archive", Value::from(&*caps.name)), ("kind", caps.kind.into())];
+        let mut head = vec![("archive", Value::from(&*caps.name)), ("kind", caps.kind.into())];
+        if !root.is_root() {
+            head.push(("root", readable_path(&root).0.into()));
+        }
         let mut list = List::begin(self.format, "ovl.inspect/1", &head, "entries")?;
         let detail = Detail { stats: true, whiteouts: true };
         for line in overlay.walk(&VPath::root(), WalkOptions { detail, ..WalkOptions::default() })? {
@@ -76,7 +81,9 @@ impl Inspect {
         let omissions: Vec<Omission> = caps.omitted.iter().map(omission).collect();
         let omissions = serde_json::to_value(omissions).expect("a report holds nothing that JSON cannot");
         list.end(Map::from_iter([("omissions".to_owned(), omissions)]))?;
-        caps.omitted.iter().filter(|_| !self.format.json).for_each(tell);
+        if !self.format.json {
+            tell(&root, &caps.omitted);
+        }
         Ok(())
     }
 }
@@ -114,7 +121,12 @@ fn text(path: &VPath, shown: &Shown, stored: &Stored) -> String {
     format!("{:<8} {size:>12} {path}{why}", kind_name(shown.kind))
 }
 
-fn tell(omitted: &Omitted) {
-    let what = if omitted.shown { "note" } else { "left out" };
-    eprintln!("ovl: {what}: {}: {}", printable(&omitted.name), omitted.reason);
+fn tell(root: &VPath, omitted: &[Omitted]) {
+    if !root.is_root() {
+        eprintln!("ovl: only what lies beneath {root} is shown");
+    }
+    for omitted in omitted {
+        let what = if omitted.shown { "note" } else { "left out" };
+        eprintln!("ovl: {what}: {}: {}", printable(&omitted.name), omitted.reason);
+    }
 }

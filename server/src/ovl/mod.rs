@@ -8,18 +8,20 @@ mod archive;
 mod ask;
 mod changes;
 mod columns;
+mod config;
 mod digest;
+mod guides;
 mod inspect;
 mod print;
 mod session;
 mod show;
 mod why;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::cli::exit::Failure;
+use crate::cli::{exit::Failure, parse, serve::ServeArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,11 +32,14 @@ Examples:
   ovl discard index.html --lower site.zip --upper ./changes
   ovl export --format zip --output result.zip --lower site.zip --upper ./changes
   ovl inspect site.zip
+  source <(ovl completions bash)
 
-The layers can also stand in the environment (OVL_LOWER, one a line, and OVL_UPPER).
+The layers can also stand in the environment (OVL_LOWER, one a line, and OVL_UPPER) or in the
+configuration file that ovl-server reads; a flag wins over the environment, the environment over
+the file. `ovl config show --origin` tells what holds.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or condition, 5 read-only or permission,
-6 corrupt layer, 8 upper in use, 9 wrong form of the upper, 74 I/O.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or condition, 5 read-only or
+permission, 6 corrupt layer, 8 upper in use, 9 wrong form of the upper, 74 I/O.";
 
 /// Looks into layers stacked as one tree, and changes, exports and imports what the upper layer holds.
 #[derive(Parser, Debug)]
@@ -66,11 +71,18 @@ enum Command {
     Digest(digest::Digest),
     /// Lists what an archive holds as it would be served, and what was left out and why.
     Inspect(inspect::Inspect),
+    /// Shows the settings in force.
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Prints a script that lets a shell complete commands and flags.
+    Completions(guides::Completions),
+    /// Writes the man pages of `ovl`, its commands and `ovl-server` into a directory.
+    Man(guides::Man),
 }
 
 /// Runs the program with the arguments of its process.
 pub fn main() -> ExitCode {
-    match run(Program::parse().command) {
+    match run(std::env::args_os().collect()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has closed it: there is no one to tell.
         Err(failure) if failure.code == print::READER_GONE => ExitCode::SUCCESS,
@@ -78,8 +90,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
-    match command {
+fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    let parsed = parse::parse(Program::command(), &ServeArgs::command(), args)?;
+    let program = Program::from_arg_matches(&parsed.matches).map_err(|error| parse::mistake(&error))?;
+    match program.command {
         Command::Ls(ls) => ls.run(),
         Command::Cat(cat) => cat.run(),
         Command::Stat(stat) => stat.run(),
@@ -90,5 +104,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Import(import) => import.run(),
         Command::Digest(digest) => digest.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Config(config) => config.run(&parsed),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }

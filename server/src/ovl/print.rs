@@ -111,5 +111,5 @@ pub(super) fn object(json: bool, schema: &str, body: &impl Serialize, text: &str
 /// Tells a failure to write the output.
 pub(super) fn failed(error: io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::BrokenPipe { READER_GONE } else { code::IO };
-    Failure::new(code, format!("cannot write the output: {error}"))
+    Failure::new(code, format!("cannot write the output: {error}; send it elsewhere"))
 }

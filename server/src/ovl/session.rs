@@ -27,12 +27,12 @@ pub(super) struct Session {
 impl Session {
     /// Opens the stack for what changes the upper.
     pub(super) fn open(args: &StackArgs) -> Result<Self, Failure> {
-        Ok(Self::of(stack::open(args, serve::nonce(), None)?.overlay))
+        Ok(Self::of(stack::open(args, time::nonce(), None)?.overlay))
     }
 
     /// Opens the stack for what only looks, beside whatever else uses it.
     pub(super) fn to_read(args: &StackArgs) -> Result<Self, Failure> {
-        Ok(Self::of(stack::open_to_read(args, serve::nonce())?))
+        Ok(Self::of(stack::open_to_read(args, time::nonce())?))
     }
 
     fn of(overlay: Arc<Overlay>) -> Self {
@@ -55,7 +55,7 @@ impl Session {
             (_, Some(layer)) => Ok(Tree::Layer(layer)),
             _ => {
                 let known = self.ids.join(", ");
-                Err(Failure::usage(format!("{what:?} is neither merged, upper nor a layer ({known})")))
+                Err(Failure::usage(format!("{what:?} is neither merged, upper nor a layer; the layers are {known}")))
             }
         }
     }
