@@ -57,6 +57,11 @@ impl State {
     pub(crate) fn generation_tag(&self) -> String {
         self.events.cursor(self.overlay.generation())
     }
+
+    /// Reads back what [`State::generation_tag`] wrote; `None` for any other text, and for a tag of another start.
+    pub(crate) fn read_generation_tag(&self, tag: &str) -> Option<u64> {
+        self.events.read_cursor(tag)?.ok()
+    }
 }
 
 impl Single {

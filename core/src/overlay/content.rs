@@ -86,7 +86,7 @@ impl Overlay {
         upload.content.sync().map_err(|e| e.or_at(path))?;
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::Yes, op)?;
-            ctx.when.check(self.current(&spot)?, path, op)?;
+            self.must_hold(ctx, &spot, path, op)?;
             match self.file_at(&spot, op)? {
                 None => self.put_first(ctx, &mut spot, upload),
                 Some(true) => self.put_in_place(ctx, &spot, upload, &times),
@@ -173,7 +173,7 @@ impl Overlay {
         for _ in 0..TRIES {
             let seen = self.resolve(path, Follow::Yes, op)?;
             let before = self.current(&seen)?;
-            ctx.when.check(before, path, op)?;
+            self.must_hold(ctx, &seen, path, op)?;
             seen.found(op)?;
             let shared = self.file_at(&seen, op)? == Some(true);
             let copy = if shared { None } else { Some(self.edited_clone(&seen, &write)?) };
@@ -181,6 +181,7 @@ impl Overlay {
             let done = self.change(path, op, || {
                 let mut spot = self.resolve(path, Follow::Yes, op)?;
                 raced = self.current(&spot)? != before;
+                self.must_hold(ctx, &spot, path, op)?;
                 match (&copy, raced) {
                     (_, true) => Err(Error::new(ErrorKind::Busy, op)),
                     (Some(copy), _) => self.place_edited(ctx, &mut spot, copy),

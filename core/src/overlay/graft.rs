@@ -190,7 +190,7 @@ impl<'a> Graft<'a> {
         let root = VPath::root();
         let done = self.overlay.change(&root, "import", || {
             let spot = self.overlay.resolve(&root, Follow::No, "import")?;
-            ctx.when.check(self.overlay.current(&spot)?, &root, "import")?;
+            self.overlay.must_hold(ctx, &spot, &root, "import")?;
             let moves = self.plan(on_conflict)?;
             kept = moves.kept;
             self.place(ctx, &moves)

@@ -58,7 +58,7 @@ impl Overlay {
         let op = "set metadata";
         let check = |spot: &Spot| {
             spot.found(op)?;
-            ctx.when.check(self.current(spot)?, path, op)?;
+            self.must_hold(ctx, spot, path, op)?;
             self.allowed(spot, change, op)?;
             check(spot)
         };

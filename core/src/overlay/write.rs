@@ -162,7 +162,7 @@ impl Overlay {
     ) -> Result<Done> {
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::No, op)?;
-            ctx.when.check(self.current(&spot)?, path, op)?;
+            self.must_hold(ctx, &spot, path, op)?;
             self.vacant(&spot, op)?;
             let dir = self.parents_up(&mut spot, op)?;
             let opaque = if kind == Kind::Dir && self.starts_afresh(&spot) { Opaque::Yes } else { Opaque::No };

@@ -20,7 +20,7 @@ use crate::{
     conditions,
     entry::{EntryKind, kind_name, readable_path},
     json::Json,
-    problem::{INVALID_QUERY, NOT_FOUND, PRECONDITION_REQUIRED, Problem, ProblemBody},
+    problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
     query::Query,
     raw_path::RawPath,
 };
@@ -170,14 +170,10 @@ pub(crate) async fn discard(State(state): Shared, raw: RawPath, headers: HeaderM
         (status = 204, description = "They were discarded"),
     ))]
 pub(crate) async fn discard_all(State(state): Shared, headers: HeaderMap) -> Result<Response, Problem> {
-    if !headers.contains_key(header::IF_MATCH) {
-        return Err(Problem::new(
-            &PRECONDITION_REQUIRED,
-            "send If-Match with the ETag of /v1/changes to discard everything",
-        ));
-    }
-    let ctx = change::whole(&state, &headers)?;
-    let done = change::make(&state, &VPath::root(), Follow::No, move |state| state.overlay.discard_all(&ctx)).await?;
+    let ctx = change::whole(&state, &headers, true)?;
+    let shared = state.clone();
+    let done = run(move || Ok(shared.overlay.discard_all(&ctx))).await?;
+    let done = done.map_err(|error| change::of_whole(&state, error))?;
     Ok(gone(&done))
 }
 
