@@ -69,7 +69,7 @@ async fn discarding_everything_spares_a_change_that_the_client_has_not_seen() {
 async fn an_import_onto_a_known_state_is_not_made_onto_another() {
     let other = Site::empty();
     assert_eq!(other.put("/v1/files/a", "1").await.status, 201);
-    for what in ["upper"] {
+    for what in ["upper", "merged"] {
         let archive = other.get(&format!("/v1/export?what={what}")).await.body;
         beside_a_put("POST", "/v1/imports", archive).await;
     }
