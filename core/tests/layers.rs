@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use ovl_core::{
     layer_suite,
-    layers::{memory::Memory, quota::Quota, zip},
+    layers::{
+        memory::Memory,
+        quota::{Quota, Usage},
+        zip,
+    },
     testing::{
         drawing::{Item, fill},
         source::Source,
@@ -30,6 +34,6 @@ layer_suite!(memory_lower, memory);
 layer_suite!(zip_lower, zip);
 upper_suite!(memory_upper, || Held::new(Memory::new("memory", 0) as Arc<dyn ovl_core::WritableLayer>));
 upper_suite!(quota_upper, || {
-    let limited = Quota::new(Memory::new("memory", 0), u64::MAX).expect("memory can be counted");
+    let limited = Quota::new(Memory::new("memory", 0), Usage::MAX).expect("memory can be counted");
     Held::new(limited as Arc<dyn ovl_core::WritableLayer>)
 });

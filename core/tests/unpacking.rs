@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use ovl_core::{
     ErrorKind, Layer, Overlay, Time, VPath, WritableLayer,
     import::{Imported, OnConflict, Options, import},
-    layers::memory::Memory,
+    layers::{
+        memory::Memory,
+        quota::{Quota, Usage},
+    },
     overlay::{Ctx, Deed, Follow, Policy, Removal},
     testing::{
         drawing::{draw, draw_layer, memory},
@@ -33,6 +36,17 @@ fn over(upper: Arc<dyn WritableLayer>, lower: &str) -> Arc<Overlay> {
 fn imported(overlay: &Arc<Overlay>, bytes: Vec<u8>, into: &str, how: OnConflict) -> ovl_core::Result<Imported> {
     let options = Options { on_conflict: how, ..Options::default() };
     import(overlay, &ctx(), Source::new(bytes), &path(into), &options)
+}
+
+#[test]
+fn an_archive_past_the_quota_leaves_the_upper_as_it_was() {
+    let members = vec![Member::stored("new/a", "12345"), Member::stored("in/b", "12345")];
+    for limit in [Usage { bytes: 9, ..Usage::MAX }, Usage { entries: 2, ..Usage::MAX }] {
+        let inner = memory("upper", "");
+        let overlay = over(Quota::new(inner.clone(), limit).unwrap(), "in/there=1");
+        let error = imported(&overlay, archive(members.clone()), "to/here", OnConflict::Error).unwrap_err();
+        assert_eq!((error.kind(), draw_layer(&*inner).as_str()), (ErrorKind::NoSpace, ""), "{limit:?}");
+    }
 }
 
 #[test]

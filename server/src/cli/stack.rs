@@ -10,7 +10,7 @@ use ovl_core::{
     layers::{
         host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
-        quota::Quota,
+        quota::{Quota, Usage},
         zip::{self, Backslash, Names},
     },
     overlay::{Event, Policy},
@@ -27,6 +27,8 @@ use super::{
 pub struct Opened {
     /// The overlay.
     pub overlay: Arc<Overlay>,
+    /// What limits the upper, if anything does.
+    pub quota: Option<Arc<Quota>>,
     /// One line a layer, topmost first.
     pub layers: Vec<Sheet>,
 }
@@ -59,16 +61,18 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     let mut layers: Vec<Sheet> = upper.iter().map(|(_, sheet)| sheet.clone()).collect();
     layers.extend(args.lower.iter().map(|spec| Sheet { upper: false, path: place(spec), form: None }));
     let policy = Policy { redirect_dir: args.redirect_dir == Switch::On };
-    let upper = upper.map(|(layer, _)| limited(layer, args.quota)).transpose()?;
+    let upper = upper.map(|(layer, _)| layer);
+    let quota = upper.clone().and_then(|upper| limited(upper, args)).transpose()?;
+    let upper = quota.clone().map(|quota| quota as Arc<dyn WritableLayer>).or(upper);
     let overlay = Overlay::new(upper, lowers, policy, observer)?;
-    Ok(Opened { overlay, layers })
+    Ok(Opened { overlay, quota, layers })
 }
 
-fn limited(upper: Arc<dyn WritableLayer>, quota: Option<u64>) -> Result<Arc<dyn WritableLayer>, Failure> {
-    match quota {
-        None => Ok(upper),
-        Some(limit) => Ok(Quota::new(upper, limit)?),
-    }
+/// Returns an upper with the limits that the flags name, `None` where they name none.
+fn limited(upper: Arc<dyn WritableLayer>, args: &StackArgs) -> Option<ovl_core::Result<Arc<Quota>>> {
+    args.quota.or(args.quota_entries)?;
+    let (bytes, entries) = (args.quota.unwrap_or(u64::MAX), args.quota_entries.unwrap_or(u64::MAX));
+    Some(Quota::new(upper, Usage { bytes, entries }))
 }
 
 fn place(spec: &LayerSpec) -> Option<PathBuf> {

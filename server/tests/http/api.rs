@@ -251,6 +251,24 @@ async fn a_full_quota_refuses_content_and_still_lets_things_go() {
 }
 
 #[tokio::test]
+async fn a_quota_of_entries_refuses_names_tells_its_state_and_lets_lower_files_go() {
+    let site = Site::open(&["--upper", "mem:", "--quota-entries", "3", "--lower", WHEEL]);
+    assert_eq!(site.put("/v1/files/a", "1").await.status, 201);
+    assert_eq!(site.put("/v1/files/click/b", "2").await.status, 201);
+    let full = site.put("/v1/files/c", "3").await;
+    assert_eq!((full.status.as_u16(), full.slug().as_str()), (507, "insufficient-storage"));
+    assert_eq!(site.get("/v1/files/c").await.slug(), "not-found");
+    let archive = Site::open(&["--lower", WHEEL]).get("/v1/export").await.body;
+    assert_eq!(site.send("POST", "/v1/imports?path=new", &[], archive).await.slug(), "insufficient-storage");
+    assert_eq!(site.get("/v1/entries/new").await.slug(), "not-found");
+    assert_eq!(site.put("/v1/files/a", "4").await.status, 204, "what is there can be written");
+    assert_eq!(site.send("DELETE", "/v1/files/click/core.py", &[], "").await.status, 204);
+    let usage = site.get("/v1/overlay").await.value()["usage"].clone();
+    assert_eq!(usage, serde_json::json!({"bytes": 2, "entries": 3, "max_entries": 3}));
+    assert_eq!(Site::empty().get("/v1/overlay").await.value().get("usage"), None);
+}
+
+#[tokio::test]
 async fn listings_are_compressed_and_their_tags_tell() {
     let site = Site::open(&["--lower", WHEEL]);
     let uri = "/v1/entries?list=true&recursive=true";

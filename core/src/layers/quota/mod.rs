@@ -1,25 +1,25 @@
-//! A limit on the content of an upper: what would go beyond it is refused before it is written (trust T29).
+//! A limit on what an upper holds: what would go beyond it is refused before it is written (trust T29).
 //!
-//! Growth is added up as it happens; what is removed is noticed by counting anew, which happens only when the limit
-//! seems to be reached. A file with several names counts once for each.
+//! Whiteouts, and the directories that come up to hold them, are never refused, so that removing always works. What
+//! replaces something needs its room beside it until it stands there.
+
+mod ledger;
 
 use std::{
     any::Any,
     ops::Range,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
     Blob, BlobMut, Caps, Entry, Error, ErrorKind, Kind, Layer, Marks, Name, New, Node, Result, Stat, Step, Stored,
     Time, WritableLayer, Xattr,
 };
+use ledger::Ledger;
 
-const PAGE: usize = 4096;
+pub use ledger::Usage;
 
-/// An upper that holds at most so many bytes of content.
+/// An upper that holds at most so much.
 #[derive(Debug)]
 pub struct Quota {
     shared: Arc<Shared>,
@@ -28,66 +28,101 @@ pub struct Quota {
 #[derive(Debug)]
 struct Shared {
     inner: Arc<dyn WritableLayer>,
-    limit: u64,
+    limit: Usage,
     ledger: Mutex<Ledger>,
 }
 
-/// Bytes, never fewer than there are.
-#[derive(Debug)]
-struct Ledger {
-    used: u64,
-    /// Those among them that were written through contents which are still open: they may have no name yet.
-    open: u64,
-}
-
 impl Quota {
-    /// Returns `inner` with a limit in bytes, after counting what it holds.
-    pub fn new(inner: Arc<dyn WritableLayer>, limit: u64) -> Result<Arc<Self>> {
-        let ledger = Mutex::new(Ledger { used: count(&*inner)?, open: 0 });
+    /// Returns `inner` with a limit, after counting what it holds.
+    pub fn new(inner: Arc<dyn WritableLayer>, limit: Usage) -> Result<Arc<Self>> {
+        let ledger = Mutex::new(Ledger::of(&inner)?);
         Ok(Arc::new(Self { shared: Arc::new(Shared { inner, limit, ledger }) }))
+    }
+
+    /// Returns the limit.
+    pub fn limit(&self) -> Usage {
+        self.shared.limit
+    }
+
+    /// Returns what the upper holds, what is still on its way included.
+    pub fn usage(&self) -> Result<Usage> {
+        self.shared.ledger().usage(&self.shared.inner)
     }
 
     fn inner(&self) -> &dyn WritableLayer {
         &*self.shared.inner
     }
+
+    /// Returns what a step does to the number of names.
+    fn toll(&self, step: &Step<'_>) -> Result<Toll> {
+        let (dir, name, made) = match *step {
+            Step::Place { dir, name, .. } | Step::Link { dir, name, .. } => (dir, name, 1),
+            Step::Move { to_dir, to_name, .. } => (to_dir, to_name, 0),
+            Step::Remove { dir, name, .. } => (dir, name, 0),
+            Step::Exchange { .. } | Step::Set { .. } => return Ok(Toll::default()),
+        };
+        let there = self.inner().lookup(dir, name)?.is_some_and(|node| node.kind != Kind::Whiteout);
+        let (made, gone) = if there { (0, 1 - made) } else { (made, 0) };
+        let always = matches!(step, Step::Place { node, .. } if self.shared.ledger().is_copied_dir(node));
+        let (asked, owed) = if always { (0, made) } else { (made, 0) };
+        Ok(Toll { asked, owed, gone, stale: there })
+    }
+
+    fn toll_of(&self, steps: &[Step<'_>]) -> Result<Toll> {
+        steps.iter().try_fold(Toll::default(), |sum, step| Ok(sum.and(self.toll(step)?)))
+    }
 }
 
-/// Adds up the content of all files of a layer.
-fn count(layer: &dyn WritableLayer) -> Result<u64> {
-    let mut total = 0;
-    let mut dirs = vec![layer.root()];
-    while let Some(dir) = dirs.pop() {
-        let mut page: Vec<Entry> = layer.list(&dir, None, PAGE, true)?;
-        while let Some(last) = page.last().map(|last| last.name.clone()) {
-            for entry in &page {
-                total += entry.stat.as_ref().filter(|stat| stat.kind == Kind::File).map_or(0, |stat| stat.size);
-                if entry.kind == Kind::Dir {
-                    dirs.extend(layer.lookup(&dir, entry.name.as_name())?);
-                }
-            }
-            page = if page.len() < PAGE { Vec::new() } else { layer.list(&dir, Some(last.as_name()), PAGE, true)? };
+/// What steps do to the number of names.
+#[derive(Clone, Copy, Default)]
+struct Toll {
+    /// Names that are made if there is room.
+    asked: u64,
+    /// Names that are made in any case.
+    owed: u64,
+    gone: u64,
+    /// Whether content may go.
+    stale: bool,
+}
+
+impl Toll {
+    fn and(self, other: Self) -> Self {
+        Self {
+            asked: self.asked + other.asked,
+            owed: self.owed + other.owed,
+            gone: self.gone + other.gone,
+            stale: self.stale || other.stale,
         }
     }
-    Ok(total)
 }
 
 impl Shared {
-    /// Takes `bytes` from what is left. Refuses more than that (`NoSpace`).
-    fn admit(&self, bytes: u64) -> Result<()> {
-        if bytes == 0 {
-            return Ok(());
+    /// Runs a call for which `more` is taken from what is left, and `owed` in any case. Refuses more than there is
+    /// (`NoSpace`).
+    fn with<T>(&self, more: Usage, owed: Usage, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        {
+            let mut ledger = self.ledger();
+            if !ledger.admit(&self.inner, more, self.limit)? {
+                return Err(self.full(more));
+            }
+            ledger.owe(owed);
         }
+        let outcome = call();
         let mut ledger = self.ledger();
-        if ledger.used.saturating_add(bytes) > self.limit {
-            ledger.used = count(&*self.inner)? + ledger.open;
+        ledger.done(more);
+        ledger.done(owed);
+        if outcome.is_err() {
+            ledger.release(0);
         }
-        if ledger.used.saturating_add(bytes) > self.limit {
-            let reason = format!("the quota is {} bytes", self.limit);
-            return Err(Error::new(ErrorKind::NoSpace, "write").because(reason));
-        }
-        ledger.used += bytes;
-        ledger.open += bytes;
-        Ok(())
+        outcome
+    }
+
+    fn full(&self, more: Usage) -> Error {
+        let reason = match more.bytes {
+            0 => format!("the quota is {} entries", self.limit.entries),
+            _ => format!("the quota is {} bytes", self.limit.bytes),
+        };
+        Error::new(ErrorKind::NoSpace, "write").because(reason)
     }
 
     // The ledger is whole before the lock is given back.
@@ -138,16 +173,30 @@ impl Layer for Quota {
 #[deny(clippy::missing_trait_methods)]
 impl WritableLayer for Quota {
     fn stage(&self, new: &New<'_>) -> Result<Node> {
-        self.inner().stage(new)
+        let node = self.inner().stage(new)?;
+        self.shared.ledger().stage(&node, new);
+        Ok(node)
     }
 
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
         let inner = self.inner().open_mut(file)?;
-        Ok(Arc::new(Metered { inner, shared: self.shared.clone(), grown: AtomicU64::new(0) }))
+        Ok(Arc::new(Metered { inner, shared: self.shared.clone() }))
     }
 
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
-        self.inner().commit(steps, now)
+        let toll = self.toll_of(steps)?;
+        let names = |entries| Usage { entries, bytes: 0 };
+        self.shared.with(names(toll.asked), names(toll.owed), || self.inner().commit(steps, now))?;
+        let mut ledger = self.shared.ledger();
+        for step in steps {
+            if let Step::Place { node, .. } = step {
+                ledger.place(node);
+            }
+        }
+        if toll.stale {
+            ledger.release(toll.gone);
+        }
+        Ok(())
     }
 
     fn settle(&self) -> Result<()> {
@@ -159,22 +208,23 @@ impl WritableLayer for Quota {
 struct Metered {
     inner: Arc<dyn BlobMut>,
     shared: Arc<Shared>,
-    grown: AtomicU64,
 }
 
 impl Metered {
-    /// Makes room for the content to become so long.
-    fn grow_to(&self, len: u64) -> Result<()> {
-        let more = len.saturating_sub(self.inner.size()?);
-        self.shared.admit(more)?;
-        self.grown.fetch_add(more, Ordering::Relaxed);
-        Ok(())
+    /// Runs a call by which the content becomes so long, if there is room for that.
+    fn grow<T>(&self, len: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let bytes = len.saturating_sub(self.inner.size()?);
+        self.shared.with(Usage { bytes, entries: 0 }, Usage::default(), call)
     }
-}
 
-impl Drop for Metered {
-    fn drop(&mut self) {
-        self.shared.ledger().open -= self.grown.load(Ordering::Relaxed);
+    /// The same for a call that may also make it shorter.
+    fn resize<T>(&self, len: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let shrinks = len < self.inner.size()?;
+        let outcome = self.grow(len, call)?;
+        if shrinks {
+            self.shared.ledger().release(0);
+        }
+        Ok(outcome)
     }
 }
 
@@ -208,18 +258,15 @@ impl Blob for Metered {
 #[deny(clippy::missing_trait_methods)]
 impl BlobMut for Metered {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
-        self.grow_to(offset.saturating_add(data.len() as u64))?;
-        self.inner.write_at(data, offset)
+        self.grow(offset.saturating_add(data.len() as u64), || self.inner.write_at(data, offset))
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        self.grow_to(len)?;
-        self.inner.set_len(len)
+        self.resize(len, || self.inner.set_len(len))
     }
 
     fn copy_from(&self, from: &dyn Blob) -> Result<u64> {
-        self.grow_to(from.size()?)?;
-        self.inner.copy_from(from)
+        self.resize(from.size()?, || self.inner.copy_from(from))
     }
 
     fn sync(&self) -> Result<()> {
