@@ -190,6 +190,22 @@ fn every_change_can_ask_for_a_generation_of_the_overlay() {
 }
 
 #[test]
+fn an_attribute_that_no_system_knows_is_refused() {
+    let overlay = stack("", &["f=1"]);
+    let long = "user.".to_owned() + &"n".repeat(251);
+    for name in ["", "x", "user", "user.", "other.x", "user.a\0b", &long] {
+        for value in [None, Some(b"1"[..].into())] {
+            let change = Change { xattrs: vec![(name.as_bytes().into(), value)], ..Change::default() };
+            let error = overlay.set(&Ctx::default(), &at("f"), Follow::No, &change).unwrap_err();
+            assert_eq!((error.kind(), overlay.generation()), (ErrorKind::InvalidInput, 0), "{name:?}");
+        }
+    }
+    let known = ["user.x", "trusted.x", "security.x", "system.x"];
+    let xattrs = known.map(|name| (name.as_bytes().into(), Some(b"1"[..].into()))).into();
+    overlay.set(&Ctx::default(), &at("f"), Follow::No, &Change { xattrs, ..Change::default() }).unwrap();
+}
+
+#[test]
 fn a_tree_is_copied_whole() {
     let overlay = stack("-old", &["d/sub/x=1 d/l->x old/hidden=1", "d/sub/y=2:600"]);
     let ctx = Ctx { now: NOW, ..Ctx::default() };

@@ -129,7 +129,7 @@ impl Overlay {
         };
         let from_lower = !self.stack.is_upper(hit.layer);
         if kept != Change::default() {
-            let change = Change { faithful: layer.caps().faithful, ..kept };
+            let change = Change { faithful: self.stack.is_faithful(hit.layer), ..kept };
             self.commit(&[Step::Set { node: &upload.node, change: &change }], ctx.now)?;
         }
         self.place_upload(ctx, spot, upload, true)?;
