@@ -21,7 +21,7 @@ use crate::{
     entry::{EntryKind, kind_name, readable_path},
     json::Json,
     problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
-    query::Query,
+    query::{self, Query},
     raw_path::RawPath,
 };
 
@@ -111,7 +111,7 @@ impl ChangesQuery {
     /// Returns beneath what, after what and how many.
     fn read(&self) -> Result<(VPath, Option<VPath>, usize), Problem> {
         let bad = |detail: &str| Problem::new(&INVALID_QUERY, detail);
-        let beneath = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        let beneath = query::path(self.path.as_deref())?;
         let limit = self.limit.unwrap_or(LIMIT);
         if limit == 0 || limit > LIMIT_MAX {
             return Err(bad("limit is from 1 to 10000"));

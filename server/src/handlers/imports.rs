@@ -22,7 +22,7 @@ use crate::{
     body::upload,
     json::Json,
     problem::{INVALID_QUERY, Problem, UNSUPPORTED_ENTRY, UNSUPPORTED_MEDIA},
-    query::Query,
+    query::{self, Query},
     state,
 };
 
@@ -102,7 +102,7 @@ impl ImportQuery {
             Some("keep") => OnConflict::Keep,
             Some(_) => return Err(bad("on_conflict is error, replace or keep")),
         };
-        let into = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        let into = query::path(self.path.as_deref())?;
         Ok((into, Options { on_conflict, ..Options::default() }))
     }
 }
