@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use ovl_core::{
     Change, ErrorKind, Layer, Overlay, Time, VPath,
-    overlay::{Ctx, Follow, Policy, PutOptions, Removal, RenameHow, When},
+    overlay::{At, Ctx, Done, Follow, Policy, PutOptions, Removal, RenameHow, When},
     testing::{
         drawing::{draw, draw_layer, memory, stack},
         history::{Op, run},
@@ -160,6 +160,49 @@ fn conditions_are_checked_at_the_instant_of_the_change() {
     assert!(failed(overlay.remove(&ctx(When::Is(vec![first])), &at("f"), Removal::File).map(drop)));
     overlay.remove(&ctx(When::Is(vec![second])), &at("f"), Removal::File).unwrap();
     assert_eq!(draw(&overlay), "");
+}
+
+#[test]
+fn every_change_can_ask_for_a_generation_of_the_overlay() {
+    let text = "f=1 d/ d/x=1";
+    let at_one = |when| Ctx { now: NOW, when, ..Ctx::default() };
+    type Act = fn(&Overlay, &Ctx) -> ovl_core::Result<Done>;
+    let acts: &[Act] = &[
+        |o, ctx| o.put(ctx, &at("f"), &o.upload(ctx)?, &PutOptions::default()),
+        |o, ctx| o.write(ctx, &at("f"), At::End, &b"2".to_vec()),
+        |o, ctx| o.mkdir(ctx, &at("n"), None),
+        |o, ctx| o.remove(ctx, &at("f"), Removal::File),
+        |o, ctx| o.rename(ctx, &at("f"), &at("g"), RenameHow::Replace),
+        |o, ctx| o.copy(ctx, &at("d"), &at("e"), RenameHow::Replace),
+        |o, ctx| o.link(ctx, &at("f"), &at("h")),
+        |o, ctx| o.set(ctx, &at("f"), Follow::No, &Change { mode: Some(0o600), ..Change::default() }),
+        |o, ctx| o.discard(ctx, &at("later")),
+        |o, ctx| o.discard_all(ctx),
+    ];
+    for (number, act) in acts.iter().enumerate() {
+        let overlay = stack("", &[text]);
+        overlay.mkdir(&at_one(When::Generation(vec![0])), &at("later"), None).unwrap();
+        let before = draw(&overlay);
+        let refused = act(&overlay, &at_one(When::Generation(vec![0, 2]))).unwrap_err();
+        assert_eq!((refused.kind(), draw(&overlay)), (ErrorKind::Precondition, before), "change {number}: {refused}");
+        act(&overlay, &at_one(When::Generation(vec![1]))).unwrap_or_else(|e| panic!("change {number}: {e}"));
+    }
+}
+
+#[test]
+fn an_attribute_that_no_system_knows_is_refused() {
+    let overlay = stack("", &["f=1"]);
+    let long = "user.".to_owned() + &"n".repeat(251);
+    for name in ["", "x", "user", "user.", "other.x", "user.a\0b", &long] {
+        for value in [None, Some(b"1"[..].into())] {
+            let change = Change { xattrs: vec![(name.as_bytes().into(), value)], ..Change::default() };
+            let error = overlay.set(&Ctx::default(), &at("f"), Follow::No, &change).unwrap_err();
+            assert_eq!((error.kind(), overlay.generation()), (ErrorKind::InvalidInput, 0), "{name:?}");
+        }
+    }
+    let known = ["user.x", "trusted.x", "security.x", "system.x"];
+    let xattrs = known.map(|name| (name.as_bytes().into(), Some(b"1"[..].into()))).into();
+    overlay.set(&Ctx::default(), &at("f"), Follow::No, &Change { xattrs, ..Change::default() }).unwrap();
 }
 
 #[test]

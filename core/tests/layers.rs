@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use ovl_core::{
     VPath, layer_suite,
-    layers::{memory::Memory, quota::Quota, subtree::Subtree, zip},
+    layers::{
+        memory::Memory,
+        quota::{Quota, Usage},
+        subtree::Subtree,
+        zip,
+    },
     testing::{
         drawing::{Item, fill, parse},
         source::Source,
@@ -40,6 +45,6 @@ layer_suite!(zip_lower, zip);
 layer_suite!(subtree_lower, subtree);
 upper_suite!(memory_upper, || Held::new(Memory::new("memory", 0) as Arc<dyn ovl_core::WritableLayer>));
 upper_suite!(quota_upper, || {
-    let limited = Quota::new(Memory::new("memory", 0), u64::MAX).expect("memory can be counted");
+    let limited = Quota::new(Memory::new("memory", 0), Usage::MAX).expect("memory can be counted");
     Held::new(limited as Arc<dyn ovl_core::WritableLayer>)
 });

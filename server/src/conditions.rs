@@ -100,10 +100,19 @@ fn known(tags: &[&str]) -> Vec<Tag> {
     tags.iter().filter_map(|tag| Tag::parse(tag)).collect()
 }
 
-/// Returns whether `If-Match` is missing or names an opaque tag.
+/// Returns the condition of a change of the whole overlay: `If-Match` names generations, which `read` tells from other
+/// tags. The engine checks it at the instant of the change.
 ///
 /// # Errors
-/// 400 for a header that cannot be read.
-pub(crate) fn names(headers: &HeaderMap, opaque: &str) -> Result<bool, Problem> {
-    Ok(tags(headers, &header::IF_MATCH, false)?.is_none_or(|tags| tags.has(opaque)))
+/// 428 without a condition where one is required, 400 for a header that cannot be read.
+pub(crate) fn whole(headers: &HeaderMap, required: bool, read: impl Fn(&str) -> Option<u64>) -> Result<When, Problem> {
+    match tags(headers, &header::IF_MATCH, false)? {
+        Some(Tags::These(tags)) => Ok(When::Generation(tags.into_iter().filter_map(read).collect())),
+        Some(Tags::Any) => Ok(When::Always),
+        None if required => {
+            let detail = "this needs If-Match with the ETag of /v1/changes or /v1/overlay";
+            Err(Problem::new(&PRECONDITION_REQUIRED, detail))
+        }
+        None => Ok(When::Always),
+    }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -45,6 +45,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
         let value = object.and_then(|object| T::deserialize(Value::Object(object)));
         value.map(Self).map_err(|error| Problem::new(&INVALID_BODY, error.to_string()))
     }
+}
+
+/// Reads a number without a sign, or null. `7.0` is the same number as `7` in JSON.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(value)? else { return Ok(None) };
+    if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Err(serde::de::Error::custom(format!("{number} is no number from 0 to {}", u32::MAX)));
+    }
+    Ok(Some(number as u32))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

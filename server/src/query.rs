@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use ovl_core::{Error, VPath};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::problem::{INVALID_QUERY, Problem};
@@ -13,6 +14,16 @@ pub(crate) fn switch<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Err
         1 => Ok(true),
         _ => Err(serde::de::Error::custom("a switch is 0 or 1")),
     }
+}
+
+/// Reads a path of a query, the root when there is none; a slash in front and one behind may stand or be left out.
+///
+/// # Errors
+/// What [`VPath::parse`] refuses.
+pub(crate) fn path(text: Option<&str>) -> Result<VPath, Error> {
+    let text = text.unwrap_or_default();
+    let bare = text.strip_prefix('/').unwrap_or(text);
+    VPath::parse(bare.strip_suffix('/').unwrap_or(bare).as_bytes())
 }
 
 /// The query's parameters; unknown ones are refused where `T` refuses them.

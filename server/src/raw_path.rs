@@ -23,17 +23,20 @@ pub struct RawPath {
 impl RawPath {
     /// Decodes the raw bytes that follow the name of a resource and its slash.
     ///
-    /// `%2F` counts as `/`; one slash at the end is an assertion. Refuses an escape without two hexadecimal
-    /// digits, and what [`VPath::parse`] refuses.
+    /// `%2F` counts as `/`; one slash at the end is an assertion. One escaped slash in front is left out, so that a
+    /// path as answers tell it, `/a/b`, can be sent back by a client that escapes it. Refuses an escape without two
+    /// hexadecimal digits, and what [`VPath::parse`] refuses.
     ///
     /// ```
     /// use ovl_server::raw_path::RawPath;
     /// let raw = RawPath::decode(b"a%2Fb%20c/").unwrap();
     /// assert_eq!((raw.path.as_bytes(), raw.dir), (&b"a/b c"[..], true));
+    /// assert_eq!(RawPath::decode(b"%2Fa%2Fb").unwrap().path.as_bytes(), b"a/b");
     /// assert!(RawPath::decode(b"a/%2e%2e/b").is_err());
     /// ```
     pub fn decode(raw: &[u8]) -> Result<Self, Error> {
-        let bytes = unescape(raw)?;
+        let told = raw.strip_prefix(b"%2F").or_else(|| raw.strip_prefix(b"%2f"));
+        let bytes = unescape(told.unwrap_or(raw))?;
         let (path, dir) = match &bytes[..] {
             [] => (&bytes[..], true),
             [path @ .., b'/'] if !path.is_empty() => (path, true),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ovl_core::{Layer, Overlay, overlay::Policy};
+use ovl_core::{Layer, Overlay, layers::quota::Quota, overlay::Policy};
 
 use tokio::sync::Semaphore;
 
@@ -19,6 +19,8 @@ use crate::{
 pub struct State {
     /// The merged tree.
     pub(crate) overlay: Arc<Overlay>,
+    /// What limits the upper, if anything does.
+    pub(crate) quota: Option<Arc<Quota>>,
     /// The merged tree, with the names of its layers.
     pub(crate) merged: View,
     /// The layers one by one, topmost first.
@@ -50,12 +52,18 @@ impl State {
         let ids = layers.iter().map(|layer| layer.id.clone()).collect();
         let merged = View { tree: overlay.clone(), ids };
         let exports = Arc::new(Semaphore::new(AT_ONCE));
-        Arc::new(Self { overlay, merged, layers, settings, events, counters: Counters::default(), exports })
+        let (quota, counters) = (opened.quota.clone(), Counters::default());
+        Arc::new(Self { overlay, quota, merged, layers, settings, events, counters, exports })
     }
 
     /// Returns the validator of the whole overlay: this start and its number of changes.
     pub(crate) fn generation_tag(&self) -> String {
         self.events.cursor(self.overlay.generation())
+    }
+
+    /// Reads back what [`State::generation_tag`] wrote; `None` for any other text, and for a tag of another start.
+    pub(crate) fn read_generation_tag(&self, tag: &str) -> Option<u64> {
+        self.events.read_cursor(tag)?.ok()
     }
 }
 

@@ -138,7 +138,7 @@ fn a_busy_port_is_seven() {
 fn an_upper_in_use_is_eight_and_one_in_another_form_nine() {
     let place = place();
     let upper = host::upper(&place.path().join("upper"), UpperOptions::default()).expect("it can be written");
-    for program in ["ovl-server", "ovl ls"] {
+    for program in ["ovl-server", "ovl discard --all --yes"] {
         let line = format!("{program} --lower low --upper upper");
         check(place.path(), (&line, 8, "the upper upper is in use", "stop the other server"));
     }

@@ -9,7 +9,7 @@ from ovl_client.api.changes import delete_changes_path, get_changes, get_export
 from ovl_client.api.entries import get_entries_path
 from ovl_client.api.files import get_files_path, put_files_path
 from ovl_client.api.layers import get_why_path
-from ovl_client.models import ChangesPage, Page, Problem, WhyBody
+from ovl_client.models import ChangesPage, GetExportFormat, Page, Problem, WhyBody
 from ovl_client.types import File
 
 EDITED = "click/core.py"
@@ -66,7 +66,7 @@ assert read(EDITED) == original
 assert shown_by(EDITED) == "lower-1"
 assert changes() == [f"added /{ADDED}"], changes()
 
-archive = expect(File, get_export.sync(client=api, format_="zip")).payload.read()
+archive = expect(File, get_export.sync(client=api, format_=GetExportFormat.ZIP)).payload.read()
 with zipfile.ZipFile(BytesIO(archive)) as members:
     assert members.testzip() is None
     assert members.read(ADDED) == b"new\n" and members.read(EDITED) == original

@@ -10,12 +10,12 @@ const BYTES = { "Content-Type": "application/octet-stream" };
 
 const api = createClient<paths>({ baseUrl: process.argv[2] ?? "" });
 const at = (path: string) => ({ params: { path: { path } } });
-const asIs = (body: string) => body;
+const asIs = (body?: string) => body;
 
 async function list(path: string): Promise<string[]> {
   const { data, error } = await api.GET("/v1/entries/{path}", { params: { path: { path }, query: { list: true } } });
   assert.ok(typeof data === "object" && "entries" in data, JSON.stringify(error));
-  return data.entries.map((entry) => entry.name);
+  return data.entries.map((entry) => entry.name ?? "");
 }
 
 async function read(path: string): Promise<string> {

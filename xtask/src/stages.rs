@@ -52,6 +52,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("doc-tests", Job::Cargo("test --locked --workspace --doc")),
     ci("man", Job::Own(|house| man::run(house).map_err(Stop::Failed))),
     ci("clients", Job::Node("xtask/clients/clients.py", CLIENTS)),
+    ci("contract", Job::Python("xtask/clients/contract.py", CONTRACT)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
@@ -63,6 +64,7 @@ pub(crate) const STAGES: &[Stage] = &[
 
 /// What the scripts beside the list need.
 const CLIENTS: &[&str] = &["-r", "xtask/clients/requirements.txt"];
+const CONTRACT: &[&str] = &["-r", "xtask/clients/contract.txt"];
 
 const fn ci(name: &'static str, job: Job) -> Stage {
     Stage { name, long: false, job }

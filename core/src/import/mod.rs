@@ -1,12 +1,13 @@
 //! Imports: an exported upper becomes the upper that it was; any other archive becomes ordinary changes.
 //!
-//! An upper's export says so itself: a zip by its comment and manifest, a tar by a record on its first member. It is
-//! staged whole and then shown, with whiteouts, opaque directories, redirects, hard links and times; times of access
-//! become those of the content.
+//! An upper's export says so itself: a zip by its comment and manifest, a tar by a record on its first member. It
+//! comes with whiteouts, opaque directories, redirects, hard links and times; times of access become those of the
+//! content.
 //!
-//! The entries of any other archive are written one by one, each by itself, as a client would: whiteouts and marks
-//! have no meaning there, links are never followed on the way to a name, and what cannot be taken safely is left out
-//! and told (trust T1, T4, T8).
+//! The entries of any other archive become what a client would make: whiteouts and marks have no meaning there, links
+//! are never followed on the way to a name, and what cannot be taken safely is left out and told (trust T1, T4, T8).
+//!
+//! Either is staged whole and then shown, so that a damaged member, a full disk or a quota changes nothing.
 
 mod manifest;
 mod plain;
@@ -70,8 +71,11 @@ trait Archive {
 /// Imports an archive: an exported upper into the upper itself, any other into the directory `into`, which is made
 /// when it is missing.
 ///
-/// Refuses what is neither zip nor tar (`Unsupported`), archives that contradict themselves (`Corrupt`), an upper's
-/// export with a directory to go `into` (`InvalidInput`), and what `on_conflict` refuses; then nothing is changed.
+/// The condition of `ctx` concerns the root of the merged tree.
+///
+/// Refuses what is neither zip nor tar (`Unsupported`), archives that contradict themselves or are damaged (`Corrupt`),
+/// an upper's export with a directory to go `into` (`InvalidInput`), and what `on_conflict` refuses; then nothing is
+/// changed.
 pub fn import(
     overlay: &Arc<Overlay>,
     ctx: &Ctx,
@@ -82,7 +86,7 @@ pub fn import(
     overlay.upper("import")?;
     let mut archive = open(&source, options)?;
     if !archive.is_upper() {
-        return plain::import(overlay, ctx, &|| open(&source, options), into, options.on_conflict);
+        return plain::import(overlay, ctx, &mut *archive, into, options.on_conflict);
     }
     if !into.is_root() {
         let why = "an exported upper is imported as a whole, not into a directory";

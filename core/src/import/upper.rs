@@ -12,7 +12,7 @@ pub(super) fn import(
     archive: &mut dyn Archive,
     on_conflict: OnConflict,
 ) -> Result<Imported> {
-    let mut graft = Graft::new(overlay)?;
+    let mut graft = Graft::new(overlay, ctx)?;
     let mut imported = Imported { is_upper: true, ..Imported::default() };
     while let Some(entry) = archive.next()? {
         match entry {

@@ -86,8 +86,8 @@ impl Overlay {
         upload.content.sync().map_err(|e| e.or_at(path))?;
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::Yes, op)?;
-            let there = self.standing(&spot)?;
-            ctx.when.check(there.as_ref().map(|info| info.tag), path, op)?;
+            let there = self.info_at(&spot)?;
+            self.must_hold_for(ctx, there.as_ref().map(|info| info.tag), path, op)?;
             match there {
                 None => self.put_first(ctx, &mut spot, upload),
                 Some(file) if self.has_names(&file, op)? => self.put_in_place(ctx, &spot, upload, &times),
@@ -133,7 +133,7 @@ impl Overlay {
         };
         let from_lower = !self.stack.is_upper(hit.layer);
         if kept != Change::default() {
-            let change = Change { faithful: layer.caps().faithful, ..kept };
+            let change = Change { faithful: self.stack.is_faithful(hit.layer), ..kept };
             self.commit(&[Step::Set { node: &upload.node, change: &change }], ctx.now)?;
         }
         self.place_upload(ctx, spot, upload, true)?;
@@ -176,9 +176,9 @@ impl Overlay {
         self.upper(op).map_err(|e| e.or_at(path))?;
         for _ in 0..TRIES {
             let seen = self.resolve(path, Follow::Yes, op)?;
-            let there = self.standing(&seen)?;
+            let there = self.info_at(&seen)?;
             let before = there.as_ref().map(|info| info.tag);
-            ctx.when.check(before, path, op)?;
+            self.must_hold_for(ctx, before, path, op)?;
             let file = there.ok_or_else(|| Error::new(ErrorKind::NotFound, op).at(&seen.path))?;
             let shared = self.has_names(&file, op)?;
             let copy = if shared { None } else { Some(self.edited_clone(&seen, &write)?) };
@@ -186,6 +186,7 @@ impl Overlay {
             let done = self.change(path, op, || {
                 let mut spot = self.resolve(path, Follow::Yes, op)?;
                 raced = self.current(&spot)? != before;
+                self.must_hold(ctx, &spot, path, op)?;
                 match (&copy, raced) {
                     (_, true) => Err(Error::new(ErrorKind::Busy, op)),
                     (Some(copy), _) => self.place_edited(ctx, &mut spot, copy),

@@ -39,7 +39,7 @@ impl Overlay {
         let op = "copy";
         let new = self.resolve(to, Follow::No, op)?;
         old.found(op)?;
-        ctx.when.check(self.current(&new)?, to, op)?;
+        self.must_hold(ctx, &new, to, op)?;
         self.may_rename(old, &new, how)?;
         match new.place.kind() {
             Some(Kind::Dir) => self.must_be_empty(&new.place).map_err(|e| e.at(to))?,

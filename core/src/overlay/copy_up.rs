@@ -15,6 +15,12 @@ pub(super) struct Copy {
 }
 
 impl Stack {
+    /// Returns whether a copy of a layer's object may pass its attributes on to the host. What the upper holds may have
+    /// come from a client or an archive (trust T10).
+    pub(super) fn is_faithful(&self, layer: usize) -> bool {
+        !self.is_upper(layer) && self.layers[layer].caps().faithful
+    }
+
     /// Opens the content that shows at a place: behind metadata alone, the next lower's (semantics Y01).
     pub(crate) fn content(&self, place: &Place) -> Result<std::sync::Arc<dyn crate::Blob>> {
         let Some(hit) = place.visible().last() else { return Err(Error::new(ErrorKind::NotFound, "open")) };
@@ -75,7 +81,7 @@ impl Overlay {
             xattrs: &xattrs,
             marks: Marks::default(),
             copied_up,
-            faithful: layer.caps().faithful,
+            faithful: self.stack.is_faithful(hit.layer),
         })
     }
 

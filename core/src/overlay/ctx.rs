@@ -3,6 +3,7 @@
 use crate::{
     Error, ErrorKind, Layer, Result, Stat, Time, VPath,
     layer::{Attrs, Kind},
+    overlay::{Overlay, Spot},
 };
 
 /// A strong validator: equal tags mean the same object with the same content and metadata.
@@ -59,10 +60,12 @@ pub enum When {
     Is(Vec<Tag>),
     /// What stands there, if anything, has none of these tags (`If-None-Match`).
     IsNot(Vec<Tag>),
+    /// The whole overlay is at one of these generations, whatever stands there.
+    Generation(Vec<u64>),
 }
 
 impl When {
-    pub(crate) fn check(&self, current: Option<Tag>, path: &VPath, op: &'static str) -> Result<()> {
+    fn check(&self, current: Option<Tag>, generation: u64, path: &VPath, op: &'static str) -> Result<()> {
         let holds = match (self, current) {
             (Self::Always, _) => true,
             (Self::Exists, current) => current.is_some(),
@@ -70,15 +73,30 @@ impl When {
             (Self::Is(tags), Some(tag)) => tags.contains(&tag),
             (Self::Is(_), None) => false,
             (Self::IsNot(tags), current) => current.is_none_or(|tag| !tags.contains(&tag)),
+            (Self::Generation(wanted), _) => wanted.contains(&generation),
         };
         if holds {
             return Ok(());
         }
         let error = Error::new(ErrorKind::Precondition, op).at(path);
-        Err(match current {
-            Some(tag) => error.because(format!("its tag is {tag}")),
-            None => error.because("nothing stands there"),
+        Err(match (self, current) {
+            (Self::Generation(_), _) => error.because(format!("the overlay is at generation {generation}")),
+            (_, Some(tag)) => error.because(format!("its tag is {tag}")),
+            (_, None) => error.because("nothing stands there"),
         })
+    }
+}
+
+impl Overlay {
+    /// Refuses a change whose condition does not hold for what stands at a spot. Only under the writers' lock does it
+    /// go on holding until the change is made.
+    pub(super) fn must_hold(&self, ctx: &Ctx, spot: &Spot, path: &VPath, op: &'static str) -> Result<()> {
+        self.must_hold_for(ctx, self.current(spot)?, path, op)
+    }
+
+    /// The same where the tag of what stands there is known.
+    pub(super) fn must_hold_for(&self, ctx: &Ctx, tag: Option<Tag>, path: &VPath, op: &'static str) -> Result<()> {
+        ctx.when.check(tag, self.generation(), path, op)
     }
 }
 

@@ -34,7 +34,7 @@ impl Overlay {
         let Some((parent, name)) = path.split() else { return self.discard_all(ctx) };
         self.change(path, op, || {
             let spot = self.resolve(path, Follow::No, op)?;
-            ctx.when.check(self.current(&spot)?, path, op)?;
+            self.must_hold(ctx, &spot, path, op)?;
             let missing = || Error::new(ErrorKind::NotFound, op).at(path).because("the upper holds nothing there");
             let dir = self.upper_dir(&parent)?.ok_or_else(missing)?;
             let upper = &self.stack.layers[0];
@@ -53,7 +53,7 @@ impl Overlay {
     pub fn discard_all(&self, ctx: &Ctx) -> Result<Done> {
         let op = "discard";
         self.change(&VPath::root(), op, || {
-            ctx.when.check(self.current(&self.resolve(&VPath::root(), Follow::No, op)?)?, &VPath::root(), op)?;
+            self.must_hold(ctx, &self.resolve(&VPath::root(), Follow::No, op)?, &VPath::root(), op)?;
             let dir = self.stack.layers[0].root();
             let names: Vec<NameBuf> = self.upper_names(&dir)?;
             let step = |name| Step::Remove { dir: &dir, name, leave: Leave::Nothing };

@@ -1,32 +1,16 @@
 //! Grafting: objects as an upper holds them, whiteouts and marks included, staged whole and then given their names.
 //!
-//! All of it is staged beneath one nameless directory, which nobody sees and which a crash leaves to the next
-//! start to remove. Then each top-level name moves to its place, one step a name.
+//! When all of it is staged, each top-level name moves to its place, one step a name.
 
 use crate::{
-    Attrs, BlobMut, Change, Device, Error, ErrorKind, Kind, Leave, Marks, New, Node, PATH_MAX, Result, Step, VPath,
-    WritableLayer, Xattr,
+    Attrs, Change, Error, ErrorKind, Kind, Leave, Node, Result, Step, VPath,
     layer::Entry,
     overlay::{
-        Ctx, Deed, Done, Follow, Overlay,
+        Ctx, Deed, Done, Follow, Item, Overlay,
+        staging::{Staging, corrupt},
         write::{Report, last_name},
     },
 };
-
-/// An object ready to be an upper's.
-pub(crate) struct Item {
-    pub(crate) path: VPath,
-    /// What it is, whiteouts included.
-    pub(crate) kind: Kind,
-    pub(crate) attrs: Attrs,
-    pub(crate) rdev: Device,
-    pub(crate) target: Vec<u8>,
-    pub(crate) xattrs: Vec<Xattr>,
-    pub(crate) marks: Marks,
-    /// The object of which this is another name; then only the path counts.
-    pub(crate) link: Option<VPath>,
-    pub(crate) content: Option<std::sync::Arc<dyn crate::Blob>>,
-}
 
 /// What becomes of an object whose place is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +27,7 @@ pub enum OnConflict {
 /// A tree on its way into the upper.
 pub(crate) struct Graft<'a> {
     overlay: &'a Overlay,
-    upper: &'a dyn WritableLayer,
-    root: Node,
+    staging: Staging<'a>,
     /// The directories above the next object, each with the attributes that it gets when it is whole.
     dirs: Vec<(VPath, Node, Attrs)>,
 }
@@ -58,20 +41,8 @@ struct Moves {
 }
 
 impl<'a> Graft<'a> {
-    pub(crate) fn new(overlay: &'a Overlay) -> Result<Self> {
-        let upper = overlay.upper("import")?;
-        let attrs = Attrs { mode: 0o700, ..Attrs::default() };
-        let root = upper.stage(&New {
-            kind: Kind::Dir,
-            attrs,
-            rdev: Device::default(),
-            target: b"",
-            xattrs: &[],
-            marks: Marks::default(),
-            copied_up: false,
-            faithful: false,
-        })?;
-        Ok(Self { overlay, upper, root, dirs: Vec::new() })
+    pub(crate) fn new(overlay: &'a Overlay, ctx: &Ctx) -> Result<Self> {
+        Ok(Self { overlay, staging: Staging::new(overlay, ctx.now)?, dirs: Vec::new() })
     }
 
     /// Stages an object; a directory before what stands in it, and nothing else in between. Returns the content bytes.
@@ -84,29 +55,16 @@ impl<'a> Graft<'a> {
 
     fn try_add(&mut self, item: &Item) -> Result<u64> {
         let dir = self.go_to(&item.path)?;
-        let name = last_name(&item.path)?;
-        if self.upper.lookup(&dir, name)?.is_some() {
+        let (name, upper) = (last_name(&item.path)?, self.staging.upper);
+        if upper.lookup(&dir, name)?.is_some() {
             return Err(corrupt("it is there twice"));
         }
-        if item.marks.redirect.is_some() && !self.upper.caps().redirects {
+        if item.marks.redirect.is_some() && !upper.caps().redirects {
             return Err(Error::new(ErrorKind::Unsupported, "import").because("this upper cannot hold redirects"));
         }
-        if item.kind == Kind::Whiteout {
-            self.commit(&[Step::Remove { dir: &dir, name, leave: Leave::Whiteout }])?;
-            return Ok(0);
-        }
-        if let Some(first) = &item.link {
-            let node = self.find(first)?;
-            self.commit(&[Step::Link { node: &node, dir: &dir, name }])?;
-            return Ok(0);
-        }
-        if item.kind == Kind::Symlink && (item.target.contains(&0) || !(1..PATH_MAX).contains(&item.target.len())) {
-            return Err(corrupt("it has no valid target"));
-        }
-        let (node, bytes) = self.stage(item)?;
-        self.commit(&[Step::Place { node: &node, dir: &dir, name, quiet: true }])?;
+        let (node, bytes) = self.staging.make(item, &dir, name)?;
         if item.kind == Kind::Dir {
-            self.dirs.push((item.path.clone(), node, item.attrs));
+            self.dirs.extend(node.map(|node| (item.path.clone(), node, item.attrs)));
         }
         Ok(bytes)
     }
@@ -118,7 +76,7 @@ impl<'a> Graft<'a> {
             None => return Err(corrupt("its directory does not stand before it").at(path)),
         };
         let change = Change { opaque: true, ..Change::default() };
-        self.commit(&[Step::Set { node: &node, change: &change }])
+        self.staging.commit(&[Step::Set { node: &node, change: &change }])
     }
 
     /// Leaves the directories that `path` is not in, which are whole now, and returns the one that it is in.
@@ -129,7 +87,7 @@ impl<'a> Graft<'a> {
             self.finish_dir().map_err(|e| e.or_at(&dir))?;
         }
         match self.dirs.last() {
-            None if parent.is_root() => Ok(self.root.clone()),
+            None if parent.is_root() => Ok(self.staging.root.clone()),
             Some((dir, node, _)) if *dir == parent => Ok(node.clone()),
             _ => Err(corrupt("its directory does not stand before it")),
         }
@@ -137,47 +95,7 @@ impl<'a> Graft<'a> {
 
     fn finish_dir(&mut self) -> Result<()> {
         let Some((_, node, attrs)) = self.dirs.pop() else { return Ok(()) };
-        let (mode, atime, mtime) = (Some(attrs.mode), Some(attrs.atime), Some(attrs.mtime));
-        let change = Change { mode, atime, mtime, ..Change::default() };
-        self.commit(&[Step::Set { node: &node, change: &change }])
-    }
-
-    fn stage(&self, item: &Item) -> Result<(Node, u64)> {
-        // A directory takes its mode when it is whole: until then we must be able to write it.
-        let open = if item.kind == Kind::Dir { 0o700 } else { 0 };
-        let node = self.upper.stage(&New {
-            kind: item.kind,
-            attrs: Attrs { mode: item.attrs.mode | open, ..item.attrs },
-            rdev: item.rdev,
-            target: &item.target,
-            xattrs: &item.xattrs,
-            marks: item.marks.clone(),
-            copied_up: false,
-            faithful: false,
-        })?;
-        let Some(from) = &item.content else { return Ok((node, 0)) };
-        let content = self.upper.open_mut(&node)?;
-        let bytes = content.copy_from(&**from)?;
-        BlobMut::sync(&*content)?;
-        let (atime, mtime) = (Some(item.attrs.atime), Some(item.attrs.mtime));
-        let change = Change { atime, mtime, ..Change::default() };
-        self.commit(&[Step::Set { node: &node, change: &change }])?;
-        Ok((node, bytes))
-    }
-
-    /// Finds a staged object. Only names lead to it, so that no descriptor is held for each.
-    fn find(&self, path: &VPath) -> Result<Node> {
-        let missing = || corrupt(format!("{path}, of which it is another name, does not stand before it"));
-        let mut node = self.root.clone();
-        for name in path.names() {
-            node = self.upper.lookup(&node, name)?.ok_or_else(missing)?;
-        }
-        let is_linkable = !matches!(node.kind, Kind::Dir | Kind::Whiteout);
-        if is_linkable { Ok(node) } else { Err(missing()) }
-    }
-
-    fn commit(&self, steps: &[Step<'_>]) -> Result<()> {
-        self.overlay.commit(steps, crate::Time::default())
+        self.staging.finish_dir(&node, &attrs)
     }
 
     /// Gives what was staged its place in the upper; a directory that stands in both is entered if their marks are
@@ -186,11 +104,12 @@ impl<'a> Graft<'a> {
         while !self.dirs.is_empty() {
             self.finish_dir()?;
         }
+        self.staging.settle()?;
         let mut kept = 0;
         let root = VPath::root();
         let done = self.overlay.change(&root, "import", || {
             let spot = self.overlay.resolve(&root, Follow::No, "import")?;
-            ctx.when.check(self.overlay.current(&spot)?, &root, "import")?;
+            self.overlay.must_hold(ctx, &spot, &root, "import")?;
             let moves = self.plan(on_conflict)?;
             kept = moves.kept;
             self.place(ctx, &moves)
@@ -200,15 +119,16 @@ impl<'a> Graft<'a> {
 
     fn plan(&self, on_conflict: OnConflict) -> Result<Moves> {
         let mut moves = Moves::default();
-        let mut left = vec![(self.root.clone(), self.upper.root(), VPath::root())];
+        let upper = self.staging.upper;
+        let mut left = vec![(self.staging.root.clone(), upper.root(), VPath::root())];
         while let Some((from, to, path)) = left.pop() {
-            for entry in self.upper.list(&from, None, usize::MAX, false)? {
+            for entry in upper.list(&from, None, usize::MAX, false)? {
                 let at = path.join(entry.name.as_name());
-                let there = self.upper.lookup(&to, entry.name.as_name())?;
+                let there = upper.lookup(&to, entry.name.as_name())?;
                 match (there, on_conflict) {
                     (None, _) => moves.names.push((from.clone(), to.clone(), at, entry.kind)),
                     (Some(there), _) if self.is_entered(&from, &entry, &there)? => {
-                        let inner = self.upper.lookup(&from, entry.name.as_name())?;
+                        let inner = upper.lookup(&from, entry.name.as_name())?;
                         left.extend(inner.map(|inner| (inner, there, at)));
                     }
                     (Some(_), OnConflict::Replace) => moves.names.push((from.clone(), to.clone(), at, entry.kind)),
@@ -225,8 +145,9 @@ impl<'a> Graft<'a> {
         if entry.kind != Kind::Dir || there.kind != Kind::Dir {
             return Ok(false);
         }
-        let Some(mine) = self.upper.lookup(from, entry.name.as_name())? else { return Ok(false) };
-        Ok(self.upper.marks(&mine)? == self.upper.marks(there)?)
+        let upper = self.staging.upper;
+        let Some(mine) = upper.lookup(from, entry.name.as_name())? else { return Ok(false) };
+        Ok(upper.marks(&mine)? == upper.marks(there)?)
     }
 
     fn place(&self, ctx: &Ctx, moves: &Moves) -> Result<Report> {
@@ -245,8 +166,4 @@ impl<'a> Graft<'a> {
         self.overlay.commit(&steps, ctx.now)?;
         Ok(report)
     }
-}
-
-fn corrupt(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Corrupt, "import").because(why.into())
 }

@@ -17,6 +17,8 @@ mod remove;
 mod rename;
 mod resolve;
 mod set;
+mod staging;
+mod unpack;
 mod walk;
 mod why;
 mod write;
@@ -33,14 +35,16 @@ use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, VPath, WritableLa
 
 pub use content::{At, PutOptions, Upload};
 pub use ctx::{Ctx, Deed, Done, Event, Info, Tag, When};
+pub(crate) use graft::Graft;
 pub use graft::OnConflict;
-pub(crate) use graft::{Graft, Item};
 pub use list::{Detail, Shown};
 pub use remove::Removal;
 pub use rename::RenameHow;
 pub use resolve::Follow;
 pub(crate) use resolve::{Hit, Look, Place, Spot, Stack};
 pub use set::XattrHow;
+pub(crate) use staging::Item;
+pub(crate) use unpack::Unpack;
 pub use walk::{Walk, WalkOptions};
 pub use why::{Fate, Reason, Verdict, Why};
 

@@ -28,7 +28,7 @@ impl Overlay {
         let op = "remove";
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::No, op)?;
-            ctx.when.check(self.current(&spot)?, path, op)?;
+            self.must_hold(ctx, &spot, path, op)?;
             let kind = spot.found(op)?.node.kind;
             last_name(path)?;
             self.removable(&spot.place, kind, removal).map_err(|kind| Error::new(kind, op).at(path))??;

@@ -37,7 +37,7 @@ impl Overlay {
         let op = "rename";
         let check = |old: &Spot| {
             let new = self.resolve(to, Follow::No, op)?;
-            ctx.when.check(self.current(&new)?, to, op)?;
+            self.must_hold(ctx, &new, to, op)?;
             self.may_rename(old, &new, how)?;
             if is_no_op(old, &new) || self.is_one_object(old, &new)? { Ok(()) } else { self.can_rename(old, &new, how) }
         };
@@ -219,7 +219,7 @@ impl Overlay {
         let check = |old: &Spot| {
             old.found(op)?;
             let new = self.resolve(to, Follow::No, op)?;
-            ctx.when.check(self.current(&new)?, to, op)?;
+            self.must_hold(ctx, &new, to, op)?;
             self.vacant(&new, op)?;
             let error = || Error::new(ErrorKind::PermissionDenied, op).at(from).because("a directory has one name");
             if old.place.is_dir() { Err(error()) } else { Ok(()) }

@@ -1,7 +1,7 @@
 //! Changing metadata: mode, owner, times, extended attributes (semantics C03, C04, 2.12).
 
 use crate::{
-    Change, Error, ErrorKind, Kind, Node, Result, Step, VPath,
+    Change, Error, ErrorKind, Kind, NAME_MAX, Node, Result, Step, VPath,
     overlay::{Ctx, Deed, Done, Follow, Overlay, Spot, write::Report},
 };
 
@@ -20,7 +20,7 @@ impl Overlay {
     /// Changes metadata. An object of a lower is copied up, content included, even when nothing changes (C04).
     ///
     /// Refuses the removal of an attribute that is not there (`NoAttribute`) before anything is copied up (C18),
-    /// a mode over 0o7777 (`InvalidInput`), and `user.` attributes of anything but files and directories
+    /// a mode over 0o7777 and a name that no extended attribute has (`InvalidInput`), and `user.` attributes of anything but files and directories
     /// (`PermissionDenied`, X08).
     pub fn set(&self, ctx: &Ctx, path: &VPath, follow: Follow, change: &Change) -> Result<Done> {
         self.set_if(ctx, path, follow, change, |_| Ok(()))
@@ -58,7 +58,7 @@ impl Overlay {
         let op = "set metadata";
         let check = |spot: &Spot| {
             spot.found(op)?;
-            ctx.when.check(self.current(spot)?, path, op)?;
+            self.must_hold(ctx, spot, path, op)?;
             self.allowed(spot, change, op)?;
             check(spot)
         };
@@ -75,6 +75,9 @@ impl Overlay {
         }
         let kind = spot.found(op)?.node.kind;
         for (name, value) in &change.xattrs {
+            if !is_attribute(name) {
+                return Err(Error::new(ErrorKind::InvalidInput, op).because("no extended attribute has such a name"));
+            }
             if name.starts_with(b"user.") && !matches!(kind, Kind::File | Kind::Dir) {
                 return Err(Error::new(ErrorKind::PermissionDenied, op));
             }
@@ -95,4 +98,11 @@ impl Overlay {
         let change = Change { opaque: true, ..Change::default() };
         self.commit(&[Step::Set { node, change: &change }], ctx.now)
     }
+}
+
+/// Returns whether a name is one of the kernel's: one of its namespaces and something in it, at most 255 bytes.
+fn is_attribute(name: &[u8]) -> bool {
+    const NAMESPACES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
+    let rest = NAMESPACES.iter().find_map(|space| name.strip_prefix(*space));
+    rest.is_some_and(|rest| !rest.is_empty()) && name.len() <= NAME_MAX && !name.contains(&0)
 }

@@ -98,13 +98,13 @@ impl Overlay {
     }
 
     /// Returns what stands at a spot, if anything does.
-    pub(super) fn standing(&self, spot: &Spot) -> Result<Option<Info>> {
+    pub(super) fn info_at(&self, spot: &Spot) -> Result<Option<Info>> {
         spot.place.top().map(|_| self.info(spot)).transpose()
     }
 
     /// Returns the tag of what stands at a spot, for conditions.
     pub(super) fn current(&self, spot: &Spot) -> Result<Option<Tag>> {
-        Ok(self.standing(spot)?.map(|info| info.tag))
+        Ok(self.info_at(spot)?.map(|info| info.tag))
     }
 
     /// Returns what stands where a change was made, while no other change can come between.
@@ -178,7 +178,7 @@ impl Overlay {
     ) -> Result<Done> {
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::No, op)?;
-            ctx.when.check(self.current(&spot)?, path, op)?;
+            self.must_hold(ctx, &spot, path, op)?;
             self.vacant(&spot, op)?;
             let dir = self.parents_up(&mut spot, op)?;
             let opaque = if kind == Kind::Dir && self.starts_afresh(&spot) { Opaque::Yes } else { Opaque::No };

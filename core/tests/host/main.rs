@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
 mod differential;
+mod imports;
 mod kernel;
 mod lower;
 mod place;

@@ -10,7 +10,7 @@ use std::{
 use ovl_core::{
     Attrs, Device, ErrorKind, Kind, Layer, Name, New, Overlay, Stat, Step, Time, WritableLayer, Xattr,
     layers::host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
-    overlay::{Detail, Follow, PutOptions, Removal, RenameHow, Shown, WalkOptions},
+    overlay::{At, Detail, Follow, PutOptions, Removal, RenameHow, Shown, WalkOptions},
 };
 
 use crate::place::{Mount, Place, ctx, form, is_root, path, put, read, shown, stack};
@@ -159,21 +159,53 @@ fn nothing_of_an_archive_reaches_an_inode_that_may_not() {
     for wanted in [Form::KernelTrusted, Form::KernelUser, Form::Portable] {
         let place = Place::new();
         let facts = hostile(&place.upper(form(wanted)).unwrap());
-        for entry in fs::read_dir(place.path("u")).unwrap() {
-            let path = entry.unwrap().path();
-            let meta = fs::symlink_metadata(&path).unwrap();
-            assert_eq!((meta.mode() & 0o7000, meta.uid(), meta.gid()), (0, 0, 0), "{wanted} {path:?}");
-            assert!(meta.is_dir() || meta.is_file() || meta.is_symlink(), "{wanted} {path:?}");
-            for name in xattr_names(&path) {
-                let ours = name.starts_with("trusted.overlay.ovl_") || name.starts_with("user.overlay.ovl_");
-                let escaped = name.starts_with("trusted.overlay.overlay.") || name.starts_with("user.overlay.overlay.");
-                assert!(ours || escaped || name == "user.note", "{wanted} {path:?} carries {name}");
-            }
-        }
+        nothing_privileged(&place, wanted);
         // Reopened, and read as a lower, it says the same as when it was written.
         assert_eq!(facts, described(&*place.upper(UpperOptions::default()).unwrap()), "{wanted}");
         let lower = host::lower(&place.path("u"), LowerOptions::default()).unwrap();
         assert_eq!(facts, described(&*lower), "{wanted}");
+    }
+}
+
+fn nothing_privileged(place: &Place, wanted: Form) {
+    for entry in fs::read_dir(place.path("u")).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((meta.mode() & 0o7000, meta.uid(), meta.gid()), (0, 0, 0), "{wanted} {path:?}");
+        assert!(meta.is_dir() || meta.is_file() || meta.is_symlink(), "{wanted} {path:?}");
+        for name in xattr_names(&path) {
+            let ours = name.starts_with("trusted.overlay.ovl_") || name.starts_with("user.overlay.ovl_");
+            let escaped = name.starts_with("trusted.overlay.overlay.") || name.starts_with("user.overlay.overlay.");
+            assert!(ours || escaped || name == "user.note", "{wanted} {path:?} carries {name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_as_data_stays_data_when_it_is_edited_replaced_or_copied() {
+    if !is_root() {
+        return;
+    }
+    for wanted in [Form::KernelTrusted, Form::KernelUser, Form::Portable] {
+        let place = Place::new();
+        hostile(&place.upper(form(wanted)).unwrap());
+        let overlay = place.overlay(form(wanted));
+        let told = |at: &str| {
+            let attrs = overlay.entry(&path(at), Follow::No).unwrap().stat.attrs;
+            (attrs.mode, attrs.uid, attrs.gid, overlay.xattrs(&path(at), Follow::No).unwrap())
+        };
+        let before = told("a");
+        overlay.write(&ctx(), &path("a"), At::End, &b"more".to_vec()).unwrap();
+        put(&overlay, "a", "new");
+        // A directory that is copied gets a mark of our own.
+        for name in ["a", "c", "d", "e", "f", "g"] {
+            let copy = format!("copy of {name}");
+            let before = told(name);
+            overlay.copy(&ctx(), &path(name), &path(&copy), RenameHow::NoReplace).unwrap();
+            assert_eq!(told(&copy), before, "{wanted} {copy}");
+        }
+        assert_eq!(told("a"), before, "{wanted}");
+        nothing_privileged(&place, wanted);
     }
 }
 

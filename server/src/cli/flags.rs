@@ -35,6 +35,10 @@ pub struct StackArgs {
     /// The most bytes of content that the upper may hold: a number, or with K, M, G [default: what the disk has].
     #[arg(long, value_name = "BYTES", env = "OVL_QUOTA", value_parser = bytes)]
     pub quota: Option<u64>,
+    /// The most files, directories and other entries that the upper may hold. Whiteouts do not count: what a lower shows
+    /// can always be deleted.
+    #[arg(long, value_name = "N", env = "OVL_QUOTA_ENTRIES")]
+    pub quota_entries: Option<u64>,
     /// Whether directories of lower layers can be renamed, where the upper can record it.
     #[arg(long, value_enum, value_name = "on|off", env = "OVL_REDIRECT_DIR", default_value = "on")]
     pub redirect_dir: Switch,

@@ -10,7 +10,7 @@ use ovl_core::{
     layers::{
         host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
-        quota::Quota,
+        quota::{Quota, Usage},
         subtree::Subtree,
         zip::{self, Backslash, Names},
     },
@@ -28,6 +28,8 @@ use super::{
 pub struct Opened {
     /// The overlay.
     pub overlay: Arc<Overlay>,
+    /// What limits the upper, if anything does.
+    pub quota: Option<Arc<Quota>>,
     /// One line a layer, topmost first.
     pub layers: Vec<Sheet>,
 }
@@ -62,9 +64,11 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     let mut layers: Vec<Sheet> = upper.iter().map(|(_, sheet)| sheet.clone()).collect();
     layers.extend(args.lower.iter().map(|spec| Sheet::of(spec, false)));
     let policy = Policy { redirect_dir: args.redirect_dir == Switch::On };
-    let upper = upper.map(|(layer, _)| limited(layer, args.quota)).transpose()?;
+    let upper = upper.map(|(layer, _)| layer);
+    let quota = upper.clone().and_then(|upper| limited(upper, args)).transpose()?;
+    let upper = quota.clone().map(|quota| quota as Arc<dyn WritableLayer>).or(upper);
     let overlay = Overlay::new(upper, lowers, policy, observer)?;
-    Ok(Opened { overlay, layers })
+    Ok(Opened { overlay, quota, layers })
 }
 
 /// Opens the layers to look at them: nothing is made, locked or changed, and a server may use the upper meanwhile.
@@ -88,11 +92,11 @@ pub fn open_to_read(args: &StackArgs, nonce: u64) -> Result<Arc<Overlay>, Failur
     Ok(Overlay::to_read(upper, lowers)?)
 }
 
-fn limited(upper: Arc<dyn WritableLayer>, quota: Option<u64>) -> Result<Arc<dyn WritableLayer>, Failure> {
-    match quota {
-        None => Ok(upper),
-        Some(limit) => Ok(Quota::new(upper, limit)?),
-    }
+/// Returns an upper with the limits that the flags name, `None` where they name none.
+fn limited(upper: Arc<dyn WritableLayer>, args: &StackArgs) -> Option<ovl_core::Result<Arc<Quota>>> {
+    args.quota.or(args.quota_entries)?;
+    let (bytes, entries) = (args.quota.unwrap_or(u64::MAX), args.quota_entries.unwrap_or(u64::MAX));
+    Some(Quota::new(upper, Usage { bytes, entries }))
 }
 
 impl Sheet {

@@ -10,13 +10,7 @@ use ovl_core::{
 };
 
 use super::run;
-use crate::{
-    conditions,
-    problem::{PRECONDITION_FAILED, Problem},
-    raw_path,
-    state::State,
-    time,
-};
+use crate::{conditions, problem::Problem, raw_path, state::State, time};
 
 const COPIED_UP: HeaderName = HeaderName::from_static("ovl-copied-up");
 const GENERATION: HeaderName = HeaderName::from_static("ovl-generation");
@@ -39,17 +33,26 @@ fn who(state: &State, when: When) -> Result<Ctx, Problem> {
     Ok(Ctx { uid: state.settings.uid, gid: state.settings.gid, umask: UMASK, now: time::now(), when })
 }
 
-/// Returns who changes the whole overlay, now. `If-Match` names its generation, as `/v1/overlay` and `/v1/changes` tell it.
+/// Returns who changes the whole overlay, now, on the condition of the request: `If-Match` names its generation, as
+/// `/v1/overlay` and `/v1/changes` tell it. What cannot hold any more is refused at once.
 ///
 /// # Errors
-/// 403 without an upper, 412 for another generation.
-pub(crate) fn whole(state: &State, headers: &HeaderMap) -> Result<Ctx, Problem> {
-    let tag = state.generation_tag();
-    if !conditions::names(headers, &tag)? {
-        let current = Some(format!("\"{tag}\""));
-        return Err(Problem::new(&PRECONDITION_FAILED, "the overlay has changed").current(current));
+/// 403 without an upper, 428 without a condition where one is `required`, 412 for another generation.
+pub(crate) fn whole(state: &State, headers: &HeaderMap, required: bool) -> Result<Ctx, Problem> {
+    let required = required || state.settings.require_preconditions;
+    let when = conditions::whole(headers, required, |tag| state.read_generation_tag(tag))?;
+    let now = state.overlay.generation();
+    if matches!(&when, When::Generation(wanted) if !wanted.contains(&now)) {
+        let stale = Error::new(ErrorKind::Precondition, "change").because("the overlay has changed");
+        return Err(of_whole(state, stale));
     }
-    who(state, When::Always)
+    who(state, when)
+}
+
+/// Translates the failure of a change of the whole overlay; a condition that does not hold comes with the overlay's ETag.
+pub(crate) fn of_whole(state: &State, error: Error) -> Problem {
+    let failed = error.kind() == ErrorKind::Precondition;
+    Problem::from(error).current(failed.then(|| format!("\"{}\"", state.generation_tag())))
 }
 
 /// Makes a change on a blocking thread and counts what it copied up.

@@ -20,8 +20,8 @@ use crate::{
     conditions,
     entry::{EntryKind, kind_name, readable_path},
     json::Json,
-    problem::{INVALID_QUERY, NOT_FOUND, PRECONDITION_REQUIRED, Problem, ProblemBody},
-    query::Query,
+    problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
+    query::{self, Query},
     raw_path::RawPath,
 };
 
@@ -111,7 +111,7 @@ impl ChangesQuery {
     /// Returns beneath what, after what and how many.
     fn read(&self) -> Result<(VPath, Option<VPath>, usize), Problem> {
         let bad = |detail: &str| Problem::new(&INVALID_QUERY, detail);
-        let beneath = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        let beneath = query::path(self.path.as_deref())?;
         let limit = self.limit.unwrap_or(LIMIT);
         if limit == 0 || limit > LIMIT_MAX {
             return Err(bad("limit is from 1 to 10000"));
@@ -170,14 +170,10 @@ pub(crate) async fn discard(State(state): Shared, raw: RawPath, headers: HeaderM
         (status = 204, description = "They were discarded"),
     ))]
 pub(crate) async fn discard_all(State(state): Shared, headers: HeaderMap) -> Result<Response, Problem> {
-    if !headers.contains_key(header::IF_MATCH) {
-        return Err(Problem::new(
-            &PRECONDITION_REQUIRED,
-            "send If-Match with the ETag of /v1/changes to discard everything",
-        ));
-    }
-    let ctx = change::whole(&state, &headers)?;
-    let done = change::make(&state, &VPath::root(), Follow::No, move |state| state.overlay.discard_all(&ctx)).await?;
+    let ctx = change::whole(&state, &headers, true)?;
+    let shared = state.clone();
+    let done = run(move || Ok(shared.overlay.discard_all(&ctx))).await?;
+    let done = done.map_err(|error| change::of_whole(&state, error))?;
     Ok(gone(&done))
 }
 

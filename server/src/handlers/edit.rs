@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     entry::{AttrValue, EntryBody},
-    json::Json,
+    json::{self, Json},
     problem::{INVALID_BODY, Problem},
     query::Query,
     raw_path::RawPath,
@@ -74,8 +74,10 @@ pub(crate) struct EntryPatch {
     #[schema(example = "0644")]
     mode: Option<String>,
     /// The owner's number.
+    #[serde(deserialize_with = "json::whole")]
     uid: Option<u32>,
     /// The group's number.
+    #[serde(deserialize_with = "json::whole")]
     gid: Option<u32>,
     /// The last change of the content.
     #[schema(format = DateTime)]

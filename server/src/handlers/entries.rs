@@ -126,8 +126,9 @@ impl EntriesQuery {
     /// Refuses what only means something for a listing.
     fn refuse_listing(&self) -> Result<(), Problem> {
         let listing = self.limit.is_some() || self.cursor.is_some() || self.recursive || self.depth.is_some();
-        if listing || self.glob.is_some() {
-            return Err(Problem::new(&INVALID_QUERY, "limit, cursor, recursive, depth and glob go with list=true"));
+        if listing || self.glob.is_some() || self.include.is_some() {
+            let detail = "limit, cursor, recursive, depth, glob and include go with list=true";
+            return Err(Problem::new(&INVALID_QUERY, detail));
         }
         Ok(())
     }

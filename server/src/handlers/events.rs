@@ -27,8 +27,7 @@ use crate::{
     entry::readable_path,
     events::{Events, Gone},
     problem::{GONE_CURSOR, INVALID_QUERY, Problem, ProblemBody},
-    query::Query,
-    raw_path::RawPath,
+    query::{self, Query},
 };
 
 /// How often something is sent when nothing happens.
@@ -79,7 +78,7 @@ pub(crate) async fn get(
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let beneath = query.path.as_deref().map(under).transpose()?;
+    let beneath = query.path.as_deref().map(|path| query::path(Some(path))).transpose()?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let at = match last.or(query.since) {
         None => state.events.latest(),
@@ -93,11 +92,6 @@ pub(crate) async fn get(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
-}
-
-fn under(path: &str) -> Result<VPath, Problem> {
-    let raw = RawPath { path: VPath::parse(path.trim_matches('/').as_bytes())?, dir: false };
-    Ok(raw.path)
 }
 
 fn start(events: &Events, cursor: &str) -> Result<u64, Problem> {

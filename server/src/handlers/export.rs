@@ -29,8 +29,8 @@ use utoipa::IntoParams;
 
 use super::Shared;
 use crate::{
-    problem::{BACKEND_UNAVAILABLE, INVALID_QUERY, NOT_ACCEPTABLE, Problem, RATE_LIMITED},
-    query::Query,
+    problem::{BACKEND_UNAVAILABLE, INVALID_QUERY, NOT_ACCEPTABLE, NOT_FOUND, Problem, RATE_LIMITED},
+    query::{self, Query},
     state,
 };
 
@@ -104,7 +104,8 @@ impl ExportQuery {
             other => {
                 let id = other.strip_prefix("layer:").ok_or_else(|| bad("what is merged, upper or layer:ID"))?;
                 let found = state.layers.iter().position(|single| single.id == id);
-                Tree::Layer(found.ok_or_else(|| bad("no such layer; GET /v1/layers lists them"))?)
+                let missing = || Problem::new(&NOT_FOUND, "no such layer; GET /v1/layers lists them");
+                Tree::Layer(found.ok_or_else(missing)?)
             }
         };
         let whiteouts = match self.whiteouts.as_deref() {
@@ -117,7 +118,7 @@ impl ExportQuery {
             Some("tar") => Format::Tar { whiteouts },
             Some(_) => return Err(Problem::new(&NOT_ACCEPTABLE, "format is zip or tar")),
         };
-        let path = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        let path = query::path(self.path.as_deref())?;
         Ok(Order { tree, format, path })
     }
 }

@@ -22,7 +22,8 @@ use crate::{
     body::upload,
     json::Json,
     problem::{INVALID_QUERY, Problem, UNSUPPORTED_ENTRY, UNSUPPORTED_MEDIA},
-    query::Query,
+    query::{self, Query},
+    state,
 };
 
 /// Where an archive goes.
@@ -55,7 +56,8 @@ pub(crate) struct ImportBody {
 }
 
 /// Import a zip or a tar, told apart by content. An exported upper brings its deletions and renames along.
-#[utoipa::path(post, path = "/v1/imports", tag = "changes", params(ImportQuery),
+#[utoipa::path(post, path = "/v1/imports", tag = "changes",
+    params(ImportQuery, ("If-Match" = Option<String>, Header, description = "The generation onto which to import")),
     request_body(description = "The archive", content_type = "application/octet-stream", content = Vec<u8>),
     responses(
         (status = 201, description = "It was imported", body = ImportBody),
@@ -67,22 +69,22 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     let (into, options) = query.read()?;
-    let ctx = change::whole(&state, &headers)?;
+    let ctx = change::whole(&state, &headers, false)?;
     let received = upload::receive(&state, &ctx, &headers, body).await?;
     let imported = run(move || {
         let source = received.content(&state.overlay, &ctx)?;
-        Ok(import(&state.overlay, &ctx, source, &into, &options).map_err(refused))
+        Ok(import(&state.overlay, &ctx, source, &into, &options).map_err(|error| refused(&state, error)))
     });
     let imported = imported.await??;
     Ok((StatusCode::CREATED, Json(ImportBody::of(&imported))).into_response())
 }
 
 /// Blames the archive, not the server, for what cannot be read.
-fn refused(error: Error) -> Problem {
+fn refused(state: &state::State, error: Error) -> Problem {
     let class = match error.kind() {
         ErrorKind::Unsupported => &UNSUPPORTED_MEDIA,
         ErrorKind::Corrupt => &UNSUPPORTED_ENTRY,
-        _ => return error.into(),
+        _ => return change::of_whole(state, error),
     };
     let why = error.cause().unwrap_or_else(|| error.kind().reason().to_owned());
     Problem::new(class, ovl_core::printable(why.as_bytes()))
@@ -100,7 +102,7 @@ impl ImportQuery {
             Some("keep") => OnConflict::Keep,
             Some(_) => return Err(bad("on_conflict is error, replace or keep")),
         };
-        let into = VPath::parse(self.path.as_deref().unwrap_or_default().trim_matches('/').as_bytes())?;
+        let into = query::path(self.path.as_deref())?;
         Ok((into, Options { on_conflict, ..Options::default() }))
     }
 }

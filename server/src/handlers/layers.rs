@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
-use ovl_core::{Omitted, VPath, tree::Tree};
+use ovl_core::{Omitted, VPath, layers::quota::Quota, tree::Tree};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -38,6 +38,33 @@ pub(crate) struct OverlayBody {
     /// Its layers, topmost first.
     layers: Vec<LayerBody>,
     policy: PolicyBody,
+    /// What the upper holds, where it is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageBody>,
+}
+
+/// What the upper holds, and what it may hold; without a limit nothing is counted.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsageBody {
+    /// Content bytes.
+    bytes: u64,
+    /// Names, whiteouts aside.
+    entries: u64,
+    /// The most content bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<u64>,
+    /// The most names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_entries: Option<u64>,
+}
+
+impl UsageBody {
+    fn of(quota: &Quota) -> ovl_core::Result<Self> {
+        let (usage, limit) = (quota.usage()?, quota.limit());
+        let known = |limit: u64| Some(limit).filter(|limit| *limit < u64::MAX);
+        let (max_bytes, max_entries) = (known(limit.bytes), known(limit.entries));
+        Ok(Self { bytes: usage.bytes, entries: usage.entries, max_bytes, max_entries })
+    }
 }
 
 /// What the overlay chooses where several behaviours are right.
@@ -114,16 +141,24 @@ pub(crate) async fn overlay(State(state): Shared, headers: HeaderMap) -> Result<
     let opaque = state.generation_tag();
     let mut response = match conditions::read(&headers, &opaque)? {
         Read::Unchanged => StatusCode::NOT_MODIFIED.into_response(),
-        Read::Go => Json(OverlayBody {
-            generation: state.overlay.generation(),
-            read_only: !state.overlay.has_upper(),
-            layers: bodies(&state),
-            policy: PolicyBody { redirect_dir: state.overlay.redirects() },
-        })
-        .into_response(),
+        Read::Go => Json(described(&state).await?).into_response(),
     };
     response.headers_mut().insert(header::ETAG, conditions::etag(&opaque));
     Ok(response)
+}
+
+async fn described(state: &state::State) -> Result<OverlayBody, Problem> {
+    let usage = match state.quota.clone() {
+        Some(quota) => Some(run(move || UsageBody::of(&quota)).await?),
+        None => None,
+    };
+    Ok(OverlayBody {
+        generation: state.overlay.generation(),
+        read_only: !state.overlay.has_upper(),
+        layers: bodies(state),
+        policy: PolicyBody { redirect_dir: state.overlay.redirects() },
+        usage,
+    })
 }
 
 /// List the layers, topmost first.

@@ -27,7 +27,7 @@ macro_rules! classes {
 
 classes! {
     INVALID_PATH 400 "invalid-path" "The path is not valid"
-        "A path is names joined by '/': no empty part, no '.', no '..', no NUL, and every '%' followed by two hexadecimal digits. '%2F' counts as '/'."
+        "A path is names joined by '/': no empty part, no '.', no '..', no NUL, and every '%' followed by two hexadecimal digits. '%2F' counts as '/', and one in front is left out."
     INVALID_QUERY 400 "invalid-query" "The query is not valid"
         "A parameter is unknown, missing or out of its range; the detail names it."
     INVALID_BODY 400 "invalid-body" "The body or a header is not valid"

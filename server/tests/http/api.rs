@@ -189,6 +189,12 @@ async fn errors_of_the_framework_are_problems_too() {
         ("PUT", "/v1/files/a", &["Content-Encoding: gzip"], "x", "unsupported-media"),
         ("PUT", "/v1/files/a", &["Content-Digest: sha-256=:AAAA:"], "x", "digest-mismatch"),
         ("PUT", "/v1/files/a", &["If-Match: nothing"], "x", "invalid-body"),
+        ("GET", "/v1/entries?include=whiteouts", &[], "", "invalid-query"),
+        ("GET", "/v1/changes?path=//a", &[], "", "invalid-path"),
+        ("PATCH", "/v1/entries/a", &json, r#"{"uid":7.5}"#, "invalid-body"),
+        ("PATCH", "/v1/entries/a", &json, r#"{"uid":4294967296}"#, "invalid-body"),
+        ("PATCH", "/v1/entries/a", &json, r#"{"uid":-1}"#, "invalid-body"),
+        ("PATCH", "/v1/entries/a", &json, r#"{"uid":7.0,"gid":null}"#, "not-found"),
         ("GET", "/v1/export?format=rar", &[], "", "not-acceptable"),
         ("GET", "/v1/events?since=1-1", &[], "", "gone-cursor"),
         ("GET", "/v1/layers/none", &[], "", "not-found"),
@@ -248,6 +254,24 @@ async fn a_full_quota_refuses_content_and_still_lets_things_go() {
     assert_eq!(site.get("/v1/files/b").await.slug(), "not-found");
     assert_eq!(site.send("DELETE", "/v1/files/a", &[], "").await.status, 204);
     assert_eq!(site.put("/v1/files/b", vec![0; 1000]).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_quota_of_entries_refuses_names_tells_its_state_and_lets_lower_files_go() {
+    let site = Site::open(&["--upper", "mem:", "--quota-entries", "3", "--lower", WHEEL]);
+    assert_eq!(site.put("/v1/files/a", "1").await.status, 201);
+    assert_eq!(site.put("/v1/files/click/b", "2").await.status, 201);
+    let full = site.put("/v1/files/c", "3").await;
+    assert_eq!((full.status.as_u16(), full.slug().as_str()), (507, "insufficient-storage"));
+    assert_eq!(site.get("/v1/files/c").await.slug(), "not-found");
+    let archive = Site::open(&["--lower", WHEEL]).get("/v1/export").await.body;
+    assert_eq!(site.send("POST", "/v1/imports?path=new", &[], archive).await.slug(), "insufficient-storage");
+    assert_eq!(site.get("/v1/entries/new").await.slug(), "not-found");
+    assert_eq!(site.put("/v1/files/a", "4").await.status, 204, "what is there can be written");
+    assert_eq!(site.send("DELETE", "/v1/files/click/core.py", &[], "").await.status, 204);
+    let usage = site.get("/v1/overlay").await.value()["usage"].clone();
+    assert_eq!(usage, serde_json::json!({"bytes": 2, "entries": 3, "max_entries": 3}));
+    assert_eq!(Site::empty().get("/v1/overlay").await.value().get("usage"), None);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn an_export_is_the_same_each_time_and_what_cannot_be_made_is_refused() {
     let (one, two) = (site.get("/v1/export").await, site.get("/v1/export?reproducible=1").await);
     assert_eq!((one.header("content-type"), &one.body), ("application/zip", &two.body));
     assert_eq!(site.get("/v1/export?path=click/core.py").await.slug(), "not-a-directory");
-    assert_eq!(site.get("/v1/export?what=layer:none").await.slug(), "invalid-query");
+    assert_eq!(site.get("/v1/export?what=layer:none").await.slug(), "not-found");
     assert_eq!(site.get("/v1/export?what=layer:lower-1&format=tar").await.header("content-type"), "application/x-tar");
 }
 

@@ -131,3 +131,18 @@ async fn a_name_that_is_no_text_travels_as_bytes() {
     );
     assert_eq!(site.get("/v1/files/caf%e9").await.text(), "x");
 }
+
+#[tokio::test]
+async fn a_path_can_be_sent_back_as_it_was_told() {
+    let site = Site::open(&["--lower", WHEEL, "--upper", "mem:"]);
+    assert_eq!(site.put("/v1/files/a%20b/%C3%B6%25?parents=true", "x").await.status, 201);
+    let all = site.get("/v1/entries?list=true&recursive=true").await.value();
+    for entry in all["entries"].as_array().expect("a page") {
+        let told = entry["path"].as_str().expect("a path");
+        // As generated clients write it into an address.
+        let escaped: String = told.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        assert_eq!(site.get(&format!("/v1/entries/{escaped}")).await.value()["path"], told);
+    }
+    let root = site.get("/v1/entries").await.value()["path"].clone();
+    assert_eq!((root.as_str(), site.get("/v1/entries/%2F").await.value()["path"].as_str()), (Some("/"), Some("/")));
+}

@@ -2,6 +2,7 @@
 
 mod api;
 mod changes;
+mod conditions;
 mod content;
 mod entries;
 mod files;

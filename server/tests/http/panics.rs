@@ -63,7 +63,8 @@ impl Layer for Trap {
 fn site() -> Site {
     let lower = Arc::new(Trap(Memory::new("trap", 0)));
     let overlay = Overlay::new(None, vec![lower as Arc<dyn Layer>], Policy::default(), None).expect("a stack");
-    let opened = Opened { overlay, layers: vec![Sheet { upper: false, path: None, root: VPath::root(), form: None }] };
+    let sheet = Sheet { upper: false, path: None, root: VPath::root(), form: None };
+    let opened = Opened { overlay, quota: None, layers: vec![sheet] };
     let state = State::new(&opened, Settings::default(), Events::new(7, 10));
     Site { app: App::new(Guard::default(), state) }
 }

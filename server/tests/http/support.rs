@@ -6,6 +6,7 @@ use axum::body::Body;
 use clap::Parser;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
+use ovl_core::overlay::Event;
 use ovl_server::{
     app::App,
     cli::{serve::ServeArgs, stack},
@@ -44,9 +45,28 @@ impl Site {
     }
 
     pub(crate) fn guarded(flags: &[&str], guard: Guard, settings: Settings) -> Self {
+        Self::build(flags, guard, settings, |_| ())
+    }
+
+    /// A site whose every change is told to `observe` first, with the lock of all writers held.
+    pub(crate) fn observed(flags: &[&str], observe: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self::build(flags, Guard::default(), Settings::default(), observe)
+    }
+
+    fn build(
+        flags: &[&str],
+        guard: Guard,
+        settings: Settings,
+        observe: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Self {
         let args = ServeArgs::parse_from([&["ovl-server"], flags].concat());
         let events = Events::new(7, settings.events_kept);
-        let opened = stack::open(&args.stack, 7, Some(events.observer())).expect("the flags are right");
+        let known = events.observer();
+        let observer = move |event: &Event| {
+            observe(event);
+            known(event);
+        };
+        let opened = stack::open(&args.stack, 7, Some(Box::new(observer))).expect("the flags are right");
         Self { app: App::new(guard, State::new(&opened, settings, events)) }
     }
 

@@ -1,5 +1,7 @@
 //! The description of the API: OpenAPI 3.1 from the handlers, and a 3.0 copy for tools that know no newer.
 
+mod vocabulary;
+
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
@@ -81,7 +83,29 @@ pub fn document() -> Value {
     }
     let xattrs = &mut value["components"]["schemas"]["EntryPatch"]["properties"]["xattrs"]["additionalProperties"];
     *xattrs = json!({"oneOf": [xattrs.clone(), {"type": "null"}]});
+    vocabulary::add(&mut value);
+    picked(&mut value["components"]["schemas"]);
+    // A file may be put empty, and nothing may be written.
+    for method in ["put", "patch"] {
+        value["paths"]["/v1/files/{path}"][method]["requestBody"]["required"] = false.into();
+    }
     value
+}
+
+/// Describes what is told when `fields` picks: the same, with no field that must be there.
+fn picked(schemas: &mut Value) {
+    let mut entry = schemas["Entry"].clone();
+    entry.as_object_mut().into_iter().for_each(|entry| drop(entry.remove("required")));
+    entry["description"] = "The fields of an entry that were asked for.".into();
+    let mut page = schemas["Page"].clone();
+    page["properties"]["entries"]["items"] = json!({"$ref": "#/components/schemas/PickedEntry"});
+    page["description"] = "A page of a listing whose fields were picked.".into();
+    schemas["PickedEntry"] = entry;
+    schemas["PickedPage"] = page;
+    let choices = ["Page", "Entry", "PickedPage", "PickedEntry"].map(|name| format!("#/components/schemas/{name}"));
+    let choices = choices.map(|reference| json!({"$ref": reference}));
+    schemas["EntryOrPage"] =
+        json!({"anyOf": choices, "description": "A page or an entry, as `list` says, in full or as `fields` picks."});
 }
 
 /// Makes an operation's name from its address, since handlers of several resources have the same.
