@@ -245,7 +245,8 @@ pub trait Layer: fmt::Debug + Send + Sync {
         Ok(Facts { stat: self.stat(node)?, marks: self.marks(node)?, xattrs: self.xattrs(node)? })
     }
 
-    /// Returns the same of what stands at `name` in `dir`, whiteouts included; `None` when nothing does.
+    /// Returns the same of what stands at `name` in `dir`, whiteouts included; `None` when nothing does. Nothing is
+    /// pinned: what is told of an object that is exchanged at this moment may be partly of its successor.
     fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
         self.lookup(dir, name)?.map(|node| self.facts(&node)).transpose()
     }

@@ -326,8 +326,7 @@ impl Layer for Native {
         Ok(Facts { stat, marks, xattrs: self.read_xattrs(&object.handle, record, &names)? })
     }
 
-    /// Asks by name, and looks up only what carries more than its inode. An exchange meanwhile may mix the attributes
-    /// of both.
+    /// Asks by name, and looks up only what carries more than its inode.
     fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
         let handle = &object::of(dir)?.handle;
         let stat = match handle.child_stat(name.as_bytes()) {
