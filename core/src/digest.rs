@@ -24,7 +24,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Blob, Error, ErrorKind, Kind, Marks, Opaque, Overlay, Result, Stat, VPath,
+    Blob, Error, ErrorKind, Facts, Kind, Marks, Opaque, Overlay, Result, VPath,
     tree::{Object, Tree},
 };
 
@@ -99,12 +99,12 @@ fn directory(start: &Object) -> Result<Digest> {
     while let Some(object) = objects.advance()? {
         close(&mut frames, object.depth);
         let mut entry = Vec::new();
-        let stat = head(&object, &mut entry)?;
+        let facts = head(&object, &mut entry)?;
         if object.kind() == Kind::Dir {
             frames.push(Frame::new(entry));
             continue;
         }
-        body(&object, stat, &mut piece, &mut entry).map_err(|e| object.explain(e))?;
+        body(&object, facts, &mut piece, &mut entry).map_err(|e| object.explain(e))?;
         frames.last_mut().map(|frame| frame.hasher.update(&entry));
     }
     Ok(close(&mut frames, 0))
@@ -121,23 +121,23 @@ fn close(frames: &mut Vec<Frame>, depth: usize) -> Digest {
     digest
 }
 
-/// Writes what an entry says in front of its body, and returns the attributes of all but a whiteout.
-fn head(object: &Object, entry: &mut Vec<u8>) -> Result<Option<Stat>> {
+/// Writes what an entry says in front of its body, and returns all that is known of it, unless it is a whiteout.
+fn head(object: &Object, entry: &mut Vec<u8>) -> Result<Option<Facts>> {
     let kind = object.kind();
-    let stat = (kind != Kind::Whiteout).then(|| object.stat()).transpose()?;
-    let xattrs = if stat.is_some() { object.xattrs()? } else { Vec::new() };
-    let marks = if stat.is_some() { object.marks()? } else { Marks::default() };
-    let mode = stat.filter(|_| kind != Kind::Symlink).map_or(0, |stat| stat.attrs.mode & 0o7777);
+    let facts = (kind != Kind::Whiteout).then(|| object.facts()).transpose()?;
+    let stat = facts.as_ref().map(|facts| facts.stat).filter(|_| kind != Kind::Symlink);
+    let mode = stat.map_or(0, |stat| stat.attrs.mode & 0o7777);
     bytes(entry, object.path.last().map_or(b"", |name| name.as_bytes()));
     entry.push(kind_number(kind));
     entry.extend(mode.to_le_bytes());
-    write_marks(entry, &marks);
+    write_marks(entry, facts.as_ref().map_or(&Marks::default(), |facts| &facts.marks));
+    let xattrs = facts.as_ref().map_or(&[][..], |facts| &facts.xattrs);
     entry.extend((xattrs.len() as u32).to_le_bytes());
     for xattr in xattrs {
         bytes(entry, &xattr.name);
         bytes(entry, &xattr.value);
     }
-    Ok(stat)
+    Ok(facts)
 }
 
 fn write_marks(entry: &mut Vec<u8>, marks: &Marks) {
@@ -152,12 +152,12 @@ fn write_marks(entry: &mut Vec<u8>, marks: &Marks) {
     }
 }
 
-fn body(object: &Object, stat: Option<Stat>, piece: &mut [u8], entry: &mut Vec<u8>) -> Result<()> {
-    let Some(stat) = stat else { return Ok(()) };
+fn body(object: &Object, facts: Option<Facts>, piece: &mut [u8], entry: &mut Vec<u8>) -> Result<()> {
+    let Some(Facts { stat, marks, .. }) = facts else { return Ok(()) };
     match object.kind() {
         Kind::File => {
             entry.extend(stat.size.to_le_bytes());
-            let digest = if object.marks()?.metacopy { [0; 32] } else { hash(&*object.open()?, piece)?.0 };
+            let digest = if marks.metacopy { [0; 32] } else { hash(&*object.open()?, piece)?.0 };
             entry.extend(digest);
         }
         Kind::Symlink => bytes(entry, &object.target()?),

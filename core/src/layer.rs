@@ -108,6 +108,17 @@ pub struct Marks {
     pub metacopy: bool,
 }
 
+/// All that a layer says about an object, content aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its attributes.
+    pub stat: Stat,
+    /// Its overlay marks.
+    pub marks: Marks,
+    /// Its extended attributes, sorted by name.
+    pub xattrs: Vec<Xattr>,
+}
+
 /// An extended attribute: full name (`user.comment`) and value, as a user of this layer sees them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Xattr {
@@ -228,6 +239,17 @@ pub trait Layer: fmt::Debug + Send + Sync {
 
     /// Returns the extended attributes sorted by name, the layer's own marks aside (semantics X01, X02).
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>>;
+
+    /// Returns attributes, marks and extended attributes together.
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        Ok(Facts { stat: self.stat(node)?, marks: self.marks(node)?, xattrs: self.xattrs(node)? })
+    }
+
+    /// Returns the same of what stands at `name` in `dir`, whiteouts included; `None` when nothing does. Nothing is
+    /// pinned: what is told of an object that is exchanged at this moment may be partly of its successor.
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.lookup(dir, name)?.map(|node| self.facts(&node)).transpose()
+    }
 
     /// Returns the target of a symlink.
     fn target(&self, link: &Node) -> Result<Vec<u8>>;

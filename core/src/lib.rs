@@ -37,7 +37,7 @@ pub mod testing;
 
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{
-    Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Kind, Layer, Leave, Marks, NameRules, New, Node, Omitted,
+    Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Facts, Kind, Layer, Leave, Marks, NameRules, New, Node, Omitted,
     Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, XattrChange, copy_blob,
 };
 pub use overlay::Overlay;

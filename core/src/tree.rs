@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Blob, Error, ErrorKind, Kind, Layer, Marks, Node, Result, Stat, VPath, Xattr,
+    Blob, Error, ErrorKind, Facts, Kind, Layer, Marks, Node, Result, VPath,
     descent::Descent,
     overlay::{Follow, Overlay, Place, Walk, WalkOptions},
 };
@@ -113,24 +113,15 @@ impl Object {
         &**self.layer_arc()
     }
 
-    pub(crate) fn stat(&self) -> Result<Stat> {
-        self.layer().stat(&self.node).map_err(|e| e.or_at(&self.path))
-    }
-
-    pub(crate) fn xattrs(&self) -> Result<Vec<Xattr>> {
-        self.layer().xattrs(&self.node).map_err(|e| e.or_at(&self.path))
+    /// Returns attributes, extended attributes and overlay marks; the merged view has no marks.
+    pub(crate) fn facts(&self) -> Result<Facts> {
+        let facts = self.layer().facts(&self.node).map_err(|e| e.or_at(&self.path))?;
+        let marks = if self.place.is_some() { Marks::default() } else { facts.marks };
+        Ok(Facts { marks, ..facts })
     }
 
     pub(crate) fn target(&self) -> Result<Vec<u8>> {
         self.layer().target(&self.node).map_err(|e| e.or_at(&self.path))
-    }
-
-    /// Returns the overlay marks; the merged view has none.
-    pub(crate) fn marks(&self) -> Result<Marks> {
-        match self.place {
-            Some(_) => Ok(Marks::default()),
-            None => self.layer().marks(&self.node).map_err(|e| e.or_at(&self.path)),
-        }
     }
 
     /// Opens a file's content; in the merged view behind metadata alone the next lower's.

@@ -194,6 +194,12 @@ fn an_upper_that_cannot_hold_it_refuses_a_redirect() {
         fn xattrs(&self, node: &Node) -> ovl_core::Result<Vec<Xattr>> {
             self.0.xattrs(node)
         }
+        fn facts(&self, node: &Node) -> ovl_core::Result<ovl_core::Facts> {
+            self.0.facts(node)
+        }
+        fn facts_at(&self, dir: &Node, name: Name<'_>) -> ovl_core::Result<Option<ovl_core::Facts>> {
+            self.0.facts_at(dir, name)
+        }
         fn target(&self, link: &Node) -> ovl_core::Result<Vec<u8>> {
             self.0.target(link)
         }

@@ -7,8 +7,8 @@
 //! its entries.
 
 use crate::{
-    Blob, ErrorKind, Kind, Result, Stat,
-    overlay::{Hit, Place, Stack},
+    Blob, ErrorKind, Facts, Kind, Result, Stat,
+    overlay::{Place, Stack},
 };
 
 /// What differs between an object and the one below it; nothing, where they are not of one kind.
@@ -19,23 +19,20 @@ pub(super) struct Difference {
 }
 
 impl Stack {
-    /// Compares the upper's object with what the lowers show.
-    pub(super) fn differs(&self, upper: &Place, below: &Place) -> Result<Difference> {
-        let (Some(one), Some(other)) = (upper.top(), below.top()) else { return Ok(Difference::default()) };
-        if one.node.kind != other.node.kind {
+    /// Compares the upper's object, of which `mine` is known, with what the lowers show.
+    pub(super) fn differs(&self, upper: &Place, mine: &Facts, below: &Place) -> Result<Difference> {
+        let Some(other) = below.top().filter(|other| other.node.kind == mine.stat.kind) else {
             return Ok(Difference::default());
-        }
-        let stats = (self.layers[one.layer].stat(&one.node)?, self.layers[other.layer].stat(&other.node)?);
-        Ok(Difference {
-            content: self.content_differs(upper, below, &stats)?,
-            metadata: self.metadata_differs(one, other, &stats)?,
-        })
+        };
+        let theirs = self.layers[other.layer].facts(&other.node)?;
+        let content = self.content_differs(upper, below, &mine.stat, &theirs.stat)?;
+        Ok(Difference { content, metadata: metadata_differs(mine, &theirs) })
     }
 
-    fn content_differs(&self, upper: &Place, below: &Place, (one, other): &(Stat, Stat)) -> Result<bool> {
+    fn content_differs(&self, upper: &Place, below: &Place, one: &Stat, other: &Stat) -> Result<bool> {
         match one.kind {
             Kind::File if upper.top().is_some_and(|hit| hit.marks.metacopy) => Ok(false),
-            Kind::File if one.size != other.size || one.attrs.mtime != other.attrs.mtime => Ok(true),
+            Kind::File if is_another(one, other) => Ok(true),
             Kind::File => {
                 let mine = self.content(upper)?;
                 // What cannot be read was never copied up, so this is something else.
@@ -57,15 +54,22 @@ impl Stack {
             None => Ok(Vec::new()),
         }
     }
+}
 
-    fn metadata_differs(&self, one: &Hit, other: &Hit, (mine, theirs): &(Stat, Stat)) -> Result<bool> {
-        let (a, b) = (mine.attrs, theirs.attrs);
-        let timed = !matches!(mine.kind, Kind::Dir | Kind::File);
-        if (a.mode, a.uid, a.gid) != (b.mode, b.uid, b.gid) || (timed && a.mtime != b.mtime) {
-            return Ok(true);
-        }
-        Ok(self.layers[one.layer].xattrs(&one.node)? != self.layers[other.layer].xattrs(&other.node)?)
-    }
+/// Returns the difference of two whole files where length and time tell it; `None` where they have to be read.
+pub(super) fn files_differ(mine: &Facts, theirs: &Facts) -> Option<Difference> {
+    let metadata = metadata_differs(mine, theirs);
+    is_another(&mine.stat, &theirs.stat).then_some(Difference { content: true, metadata })
+}
+
+fn is_another(one: &Stat, other: &Stat) -> bool {
+    one.size != other.size || one.attrs.mtime != other.attrs.mtime
+}
+
+fn metadata_differs(mine: &Facts, theirs: &Facts) -> bool {
+    let (a, b) = (mine.stat.attrs, theirs.stat.attrs);
+    let timed = !matches!(mine.stat.kind, Kind::Dir | Kind::File) && a.mtime != b.mtime;
+    timed || (a.mode, a.uid, a.gid) != (b.mode, b.uid, b.gid) || mine.xattrs != theirs.xattrs
 }
 
 /// Compares two contents of one length, in pieces of 128 KiB.

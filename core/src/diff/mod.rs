@@ -12,9 +12,9 @@ mod moves;
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    Kind, Name, Result, Stat, VPath,
+    Facts, Kind, Name, Result, Stat, VPath,
     descent::{Descent, Found},
-    overlay::{Follow, Look, Overlay, Place},
+    overlay::{Follow, Hit, Look, Overlay, Place},
 };
 
 use compare::Difference;
@@ -206,15 +206,44 @@ impl Changes {
         self.dirs.truncate(found.depth);
         let Some(dir) = self.dirs.pop() else { return Ok(None) };
         let name = found.entry.name.as_name();
-        let (change, entered) = if found.entry.kind == Kind::Whiteout {
-            (self.deleted(&found.path, &dir, name)?, None)
-        } else {
-            let place = self.look(&dir.place, name)?;
-            self.changed(&found.path, &dir, place, name)?
+        let glance = self.glance(found, &dir)?;
+        let (change, entered) = match found.entry.kind {
+            Kind::Whiteout => (self.deleted(&found.path, &dir, name)?, None),
+            _ if glance.is_some() => (glance, None),
+            _ => self.changed(&found.path, &dir, self.look(&dir.place, name)?, name)?,
         };
         self.dirs.push(dir);
         self.dirs.extend(entered);
         Ok(change)
+    }
+
+    /// Judges a file of the upper by what its name tells, without opening anything: `None` where more has to be looked at.
+    /// A new file, and one of another length or time, need no more.
+    fn glance(&self, found: &Found, dir: &Dir) -> Result<Option<Changed>> {
+        if found.entry.kind != Kind::File {
+            return Ok(None);
+        }
+        let _reading = self.overlay.reading();
+        let name = found.entry.name.as_name();
+        let Some(mine) = self.facts_at(dir.place.hits.iter().take(1), name)?.filter(is_whole_file) else {
+            return Ok(None);
+        };
+        let (what, before, metadata) = match self.facts_at(dir.below.hits.iter(), name)? {
+            None => (What::Added, None, false),
+            Some(theirs) if theirs.stat.kind == Kind::Whiteout => (What::Added, None, false),
+            Some(theirs) if is_whole_file(&theirs) => match compare::files_differ(&mine, &theirs) {
+                Some(differs) => (What::Modified, Some(Kind::File), differs.metadata),
+                None => return Ok(None),
+            },
+            Some(_) => return Ok(None),
+        };
+        Ok(Some(Changed { path: found.path.clone(), what, before, now: Some(mine.stat), metadata }))
+    }
+
+    /// Returns what the topmost of some directories says about a name.
+    fn facts_at<'a>(&self, dirs: impl Iterator<Item = &'a Hit>, name: Name<'_>) -> Result<Option<Facts>> {
+        let mut facts = dirs.map(|hit| self.overlay.stack.layers[hit.layer].facts_at(&hit.node, name));
+        facts.find(|facts| !matches!(facts, Ok(None))).unwrap_or(Ok(None))
     }
 
     /// Goes down into a directory of the upper without telling of it.
@@ -246,12 +275,15 @@ impl Changes {
     fn changed(&self, path: &VPath, dir: &Dir, place: Place, name: Name<'_>) -> Result<(Option<Changed>, Option<Dir>)> {
         let stack = &self.overlay.stack;
         let Some(hit) = place.top() else { return Ok((None, None)) };
-        let now = stack.layers[hit.layer].stat(&hit.node)?;
-        let below = self.look(&dir.below, name)?;
+        let mine = stack.layers[hit.layer].facts(&hit.node)?;
+        let now = mine.stat;
         let inner = dir.inner(name, place);
         let from = inner.moved_from(dir, name);
+        // What the upper's directory merges with under its own name is what the lowers show there.
+        let merged = now.kind == Kind::Dir && mine.marks.redirect.is_none() && !inner.below.hits.is_empty();
+        let below = if merged { inner.below.clone() } else { self.look(&dir.below, name)? };
         let under = if from.is_some() { &inner.below } else { &below };
-        let differs = stack.differs(&inner.place, under)?;
+        let differs = stack.differs(&inner.place, &mine, under)?;
         let what = match from {
             Some(from) => Some(What::Renamed { from: from.clone() }),
             None => self.what(&inner, &now, &below, &differs)?,
@@ -276,6 +308,10 @@ impl Changes {
         let _reading = self.overlay.reading();
         Ok(!self.overlay.stack.list(dir, None, 1, Default::default())?.is_empty())
     }
+}
+
+fn is_whole_file(facts: &Facts) -> bool {
+    facts.stat.kind == Kind::File && !facts.marks.metacopy
 }
 
 impl Iterator for Changes {

@@ -19,7 +19,7 @@ mod zip_records;
 use std::{io::Write, sync::Arc};
 
 use crate::{
-    Blob, Error, ErrorKind, Kind, Marks, Result, Stat, VPath, Xattr,
+    Blob, Error, ErrorKind, Facts, Kind, Marks, Result, Stat, VPath, Xattr,
     overlay::{Follow, Overlay},
     tree::{Object, Tree},
 };
@@ -129,9 +129,8 @@ impl Job {
             let (xattrs, marks) = Default::default();
             return Ok(Member { object, name, stat: None, xattrs, marks, link: None });
         }
-        let stat = object.stat()?;
+        let Facts { stat, marks, xattrs } = object.facts()?;
         let link = self.links.seen(object.layer_index(), &stat, &name);
-        let (xattrs, marks) = (object.xattrs()?, object.marks()?);
         if marks.metacopy {
             self.losses.note(Loss::Metacopy, &name);
         }
@@ -204,10 +203,9 @@ impl Out<'_> {
 /// Content is read in pieces of this size, short content in one.
 const PIECE: usize = 128 * 1024;
 
-/// Hands all bytes of a content to `take`, in order, and returns how many there were.
-fn each_piece(blob: &dyn Blob, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-    let len = blob.size()?.clamp(1, PIECE as u64);
-    let mut piece = vec![0; len as usize];
+/// Hands all bytes of a content to `take`, in order, and returns how many there were; `size` is how many are expected.
+fn each_piece(blob: &dyn Blob, size: u64, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    let mut piece = vec![0; size.clamp(1, PIECE as u64) as usize];
     let mut at = 0;
     loop {
         let got = blob.read_at(&mut piece, at)?;

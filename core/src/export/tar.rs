@@ -107,7 +107,7 @@ impl<'a> Tar<'a> {
         header.size = blob.size()?;
         self.out.put(&header.blocks())?;
         let mut left = header.size;
-        each_piece(&*blob, |piece| {
+        each_piece(&*blob, header.size, |piece| {
             left = left.checked_sub(piece.len() as u64).ok_or_else(changed)?;
             self.out.put(piece)
         })?;

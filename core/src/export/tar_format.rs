@@ -88,9 +88,11 @@ fn extension(path: &[u8], records: &[u8]) -> Vec<u8> {
     block.number(116, 8, 0, b"", &mut none);
     block.number(124, 12, records.len() as u64, b"", &mut none);
     block.number(136, 12, 0, b"", &mut none);
-    let mut bytes = block.sealed().to_vec();
+    let filled = records.len() + padding(records.len() as u64);
+    let mut bytes = Vec::with_capacity(2 * BLOCK + filled);
+    bytes.extend(block.sealed());
     bytes.extend(records);
-    bytes.resize(bytes.len() + padding(records.len() as u64), 0);
+    bytes.resize(BLOCK + filled, 0);
     bytes
 }
 
@@ -125,6 +127,14 @@ fn decimal(time: Time) -> String {
     }
 }
 
+/// Fills a field with the octal digits of a number that fits it.
+fn octal(field: &mut [u8], mut number: u64) {
+    for digit in field.iter_mut().rev() {
+        *digit = b'0' + (number & 7) as u8;
+        number >>= 3;
+    }
+}
+
 /// A header block in the ustar form.
 struct Block([u8; BLOCK]);
 
@@ -148,8 +158,7 @@ impl Block {
     /// Writes a number in octal digits and a NUL, or zero, and then the number as a record.
     fn number(&mut self, at: usize, width: usize, number: u64, key: &[u8], records: &mut Vec<u8>) {
         let fits = number < 1 << (3 * (width - 1));
-        let digits = format!("{:0width$o}", if fits { number } else { 0 }, width = width - 1);
-        self.0[at..at + width - 1].copy_from_slice(digits.as_bytes());
+        octal(&mut self.0[at..at + width - 1], if fits { number } else { 0 });
         if !fits {
             record(records, key, number.to_string().as_bytes());
         }
@@ -166,7 +175,7 @@ impl Block {
     fn sealed(mut self) -> [u8; BLOCK] {
         self.0[148..156].fill(b' ');
         let sum: u32 = self.0.iter().map(|byte| u32::from(*byte)).sum();
-        self.0[148..154].copy_from_slice(format!("{sum:06o}").as_bytes());
+        octal(&mut self.0[148..154], sum.into());
         self.0[154] = 0;
         self.0
     }

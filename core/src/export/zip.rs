@@ -104,7 +104,7 @@ impl<'a> Zip<'a> {
             return self.put_streamed(head, blob, size);
         }
         let mut content = Vec::with_capacity(size as usize);
-        each_piece(blob, |piece| {
+        each_piece(blob, size, |piece| {
             content.extend_from_slice(piece);
             Ok(())
         })?;
@@ -118,7 +118,7 @@ impl<'a> Zip<'a> {
         self.out.put(&head.local(None, wide))?;
         let start = self.out.at;
         let mut crc = Crc::new();
-        let read = each_piece(blob, |piece| {
+        let read = each_piece(blob, size, |piece| {
             crc.update(piece);
             self.deflate.push(piece, &mut self.out)
         })?;
@@ -149,7 +149,7 @@ impl<'a> Zip<'a> {
         let sums = Sums { crc: stored.crc32, packed: stored.bytes.size()?, size: stored.size };
         let (at, streamed) = (self.out.at, head.flags & DESCRIPTOR != 0);
         self.out.put(&head.local((!streamed).then_some(sums), sums.is_wide()))?;
-        let copied = each_piece(&*stored.bytes, |piece| self.out.put(piece))?;
+        let copied = each_piece(&*stored.bytes, sums.packed, |piece| self.out.put(piece))?;
         if copied != sums.packed {
             return Err(Error::new(ErrorKind::Corrupt, "export").because("the stored bytes are cut short"));
         }
@@ -207,7 +207,7 @@ impl Sink for Zip<'_> {
 
 /// Reads a member to its end, where a damaged one is found out; one that cannot be read at all is left as it is.
 fn verify(blob: &dyn Blob) -> Result<()> {
-    match each_piece(blob, |_| Ok(())) {
+    match blob.size().and_then(|size| each_piece(blob, size, |_| Ok(()))) {
         Err(e) if e.kind() == ErrorKind::UnsupportedEntry => Ok(()),
         read => read.map(drop),
     }

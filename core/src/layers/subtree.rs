@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::{Blob, Caps, Entry, Error, ErrorKind, Kind, Layer, Marks, Name, Node, Result, Stat, VPath, Xattr};
+use crate::{Blob, Caps, Entry, Error, ErrorKind, Facts, Kind, Layer, Marks, Name, Node, Result, Stat, VPath, Xattr};
 
 /// A directory of a layer, as a layer.
 #[derive(Debug)]
@@ -67,6 +67,14 @@ impl Layer for Subtree {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.inner.xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.inner.facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.inner.facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

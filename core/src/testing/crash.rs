@@ -12,8 +12,9 @@ use std::{
 };
 
 use crate::{
-    Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Error, ErrorKind, Kind, Layer, Leave, Marks, Name, NameBuf, New,
-    Node, Result, Stat, Step, Stored, Time, WritableLayer, Xattr, layers::memory::Memory, testing::drawing::read_all,
+    Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Error, ErrorKind, Facts, Kind, Layer, Leave, Marks, Name,
+    NameBuf, New, Node, Result, Stat, Step, Stored, Time, WritableLayer, Xattr, layers::memory::Memory,
+    testing::drawing::read_all,
 };
 
 /// What a file shows whose content was never synced.
@@ -229,6 +230,14 @@ impl Layer for Crashing {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.live.xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.live.facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.live.facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

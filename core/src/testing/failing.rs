@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Layer, Marks, Name, New, Node, Result, Stat, Step, Time,
+    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Facts, Layer, Marks, Name, New, Node, Result, Stat, Step, Time,
     WritableLayer, Xattr,
 };
 
@@ -83,6 +83,14 @@ impl Layer for Failing {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.pass()?.xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.pass()?.facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.pass()?.facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

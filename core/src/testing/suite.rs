@@ -7,7 +7,7 @@
 use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 use crate::{
-    Kind, Layer, Name, NameBuf, Node, Time, VPath,
+    Facts, Kind, Layer, Name, NameBuf, Node, Time, VPath,
     testing::drawing::{Item, parse, read_all},
 };
 
@@ -137,6 +137,21 @@ pub fn a_listing_tells_what_stat_tells(make: Make<'_>) {
     assert_eq!(held.layer.stat_at(&root, name("b")).expect("stat works"), None);
 }
 
+/// What is told of an object, by its node and by its name, is what the single calls tell.
+pub fn all_facts_are_those_told_one_by_one(make: Make<'_>) {
+    let held = make(&parse("d/ d/x=1 a=12345:600 l->a z/:700"));
+    let (layer, root) = (&*held.layer, held.layer.root());
+    for entry in layer.list(&root, None, 100, false).expect("list works") {
+        let node = layer.lookup(&root, entry.name.as_name()).expect("lookup works").expect("it is listed");
+        let stat = layer.stat(&node).expect("stat works");
+        let (marks, xattrs) = (layer.marks(&node).expect("marks work"), layer.xattrs(&node).expect("xattrs work"));
+        let facts = Facts { stat, marks, xattrs };
+        assert_eq!(layer.facts_at(&root, entry.name.as_name()).expect("facts work").as_ref(), Some(&facts));
+        assert_eq!(layer.facts(&node).expect("facts work"), facts);
+    }
+    assert_eq!(layer.facts_at(&root, name("b")).expect("facts work"), None);
+}
+
 /// A directory that was entered is listed as often as one likes, and is the same that a lookup finds.
 pub fn an_entered_directory_is_listed_like_any_other(make: Make<'_>) {
     let held = make(&parse("d/a=1 d/b=2 d/c/ f=3"));
@@ -204,6 +219,7 @@ macro_rules! layer_suite {
                 names_are_bytes,
                 pages_join_to_the_whole_listing,
                 a_listing_tells_what_stat_tells,
+                all_facts_are_those_told_one_by_one,
                 an_entered_directory_is_listed_like_any_other,
                 content_reads_at_any_place,
                 plain_objects_carry_no_marks,

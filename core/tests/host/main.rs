@@ -3,6 +3,7 @@
 // The tests prepare and inspect the machine's files from outside the core.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
+mod changes;
 mod differential;
 mod imports;
 mod kernel;

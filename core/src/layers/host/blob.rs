@@ -39,7 +39,7 @@ pub fn file(path: &Path) -> Result<Arc<dyn Blob>> {
 
 impl Blob for HostBlob {
     fn size(&self) -> Result<u64> {
-        Ok(self.file.metadata().map_err(super::failed("stat"))?.len())
+        Ok(sys::stat_file(&self.file).map_err(super::failed("stat"))?.stat.size)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {

@@ -14,7 +14,7 @@ use super::{
     sys::Handle,
 };
 use crate::{
-    Blob, BlobMut, Caps, Change, Entry, Kind, Layer, Marks, Name, New, Node, Opaque, Result, Stat, Step, Time,
+    Blob, BlobMut, Caps, Change, Entry, Facts, Kind, Layer, Marks, Name, New, Node, Opaque, Result, Stat, Step, Time,
     WritableLayer, Xattr,
 };
 
@@ -184,6 +184,14 @@ impl Layer for Kernel {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.native.xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.native.facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.native.facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use super::{
     portable::Tree,
     sys::Handle,
 };
-use crate::{Blob, Caps, Entry, Layer, Marks, Name, NameRules, Node, Result, Stat, Xattr};
+use crate::{Blob, Caps, Entry, Facts, Layer, Marks, Name, NameRules, Node, Result, Stat, Xattr};
 
 /// How a host directory is read.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +124,14 @@ impl Layer for HostLower {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.tree.xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.tree.facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.tree.facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

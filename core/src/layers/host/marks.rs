@@ -74,6 +74,11 @@ impl Keys {
         Ok(escaped.into())
     }
 
+    /// Returns whether a stored name says nothing to a reader: marks that only the kernel and the one who writes need.
+    pub(super) fn is_silent(&self, name: &[u8]) -> bool {
+        [self.origin, self.impure, self.form].iter().any(|mark| mark.as_bytes() == name)
+    }
+
     /// Returns what users call the stored `name`, or `None` for a mark (X01, X02).
     pub(super) fn unescape<'a>(&self, name: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let Some(rest) = name.strip_prefix(self.prefix.as_bytes()) else { return Some(name.into()) };

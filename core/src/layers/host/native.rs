@@ -14,7 +14,7 @@ use super::{
     sys::{Handle, Raw},
 };
 use crate::{
-    Blob, Caps, Entry, Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, Stat, Xattr,
+    Blob, Caps, Entry, Error, ErrorKind, Facts, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, Stat, Xattr,
 };
 
 /// A host's directory tree.
@@ -133,8 +133,30 @@ impl Native {
         Ok(Entry { name, kind, stat: (listing.stats && !white).then_some(stat) })
     }
 
-    fn read_marks(&self, handle: &Handle, kind: Kind) -> Result<Marks> {
-        let names = handle.xattr_names().map_err(self.fail("read marks"))?;
+    /// Returns the attributes of an object that has some of these names, those of its record included.
+    fn read_xattrs(&self, handle: &Handle, mut record: Record, names: &[Box<[u8]>]) -> Result<Vec<Xattr>> {
+        for stored in names {
+            let Some(name) = self.keys.unescape(stored) else { continue };
+            let value = handle.xattr_bytes(stored).map_err(self.fail("read attribute"))?;
+            // Gone since the names were read, or overruled by the record.
+            let Some(value) = value.filter(|_| record.xattrs.iter().all(|kept| *kept.name != *name)) else { continue };
+            record.set_xattr(&name, Some(&value));
+        }
+        record.xattrs.sort_unstable();
+        Ok(record.xattrs)
+    }
+
+    /// Returns whether the inode says it all of an object that has attributes of these names.
+    fn is_plain(&self, kind: Kind, names: &[Box<[u8]>]) -> bool {
+        names.iter().all(|name| self.keys.is_silent(name)) && !(self.ours && self.is_beside(kind))
+    }
+
+    fn names(&self, handle: &Handle) -> Result<Vec<Box<[u8]>>> {
+        handle.xattr_names().map_err(self.fail("list attributes"))
+    }
+
+    /// Returns the marks of an object that has attributes of these names.
+    fn read_marks(&self, handle: &Handle, kind: Kind, names: &[Box<[u8]>]) -> Result<Marks> {
         let get = |key: &str| match names.iter().any(|name| **name == *key.as_bytes()) {
             true => handle.xattr(key).map_err(self.fail("read marks")),
             false => Ok(None),
@@ -182,6 +204,10 @@ fn smallest(dir: &Handle, after: Option<Name<'_>>, max: usize) -> io::Result<Vec
     keep_smallest(&mut found, max);
     found.sort_unstable();
     Ok(found)
+}
+
+fn plain(stat: Stat) -> Facts {
+    Facts { stat, marks: Marks::default(), xattrs: Vec::new() }
 }
 
 fn keep_smallest(found: &mut Vec<Found>, max: usize) {
@@ -271,7 +297,7 @@ impl Layer for Native {
         if let Some(marks) = object.marks.get() {
             return Ok(marks.clone());
         }
-        let marks = self.read_marks(&object.handle, node.kind)?;
+        let marks = self.read_marks(&object.handle, node.kind, &self.names(&object.handle)?)?;
         if self.lower {
             // Another reader may have been first, with the same.
             object.marks.set(marks.clone()).ok();
@@ -281,16 +307,37 @@ impl Layer for Native {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         let object = object::of(node)?;
-        let (handle, mut record) = (&object.handle, self.record(object)?);
-        for stored in handle.xattr_names().map_err(self.fail("list attributes"))? {
-            let Some(name) = self.keys.unescape(&stored) else { continue };
-            let value = handle.xattr_bytes(&stored).map_err(self.fail("read attribute"))?;
-            // Gone since the names were read, or overruled by the record.
-            let Some(value) = value.filter(|_| record.xattrs.iter().all(|kept| *kept.name != *name)) else { continue };
-            record.set_xattr(&name, Some(&value));
+        self.read_xattrs(&object.handle, self.record(object)?, &self.names(&object.handle)?)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        let object = object::of(node)?;
+        let names = self.names(&object.handle)?;
+        let stat = self.on_device(object.handle.stat().map_err(self.fail("stat"))?)?;
+        if self.is_plain(node.kind, &names) {
+            return Ok(plain(stat));
         }
-        record.xattrs.sort_unstable();
-        Ok(record.xattrs)
+        let record = self.record(object)?;
+        let stat = if node.kind == Kind::Whiteout { Stat { kind: node.kind, ..stat } } else { record.apply(stat) };
+        let marks = match node.kind {
+            Kind::Dir | Kind::File => self.read_marks(&object.handle, node.kind, &names)?,
+            _ => Marks::default(),
+        };
+        Ok(Facts { stat, marks, xattrs: self.read_xattrs(&object.handle, record, &names)? })
+    }
+
+    /// Asks by name, and looks up only what carries more than its inode.
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        let handle = &object::of(dir)?.handle;
+        let stat = match handle.child_stat(name.as_bytes()) {
+            Ok(raw) => self.on_device(raw)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.fail("look up")(error)),
+        };
+        match handle.child_xattr_names(name.as_bytes()) {
+            Ok(names) if self.is_plain(stat.kind, &names) => Ok(Some(plain(stat))),
+            _ => self.lookup(dir, name)?.map(|node| self.facts(&node)).transpose(),
+        }
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

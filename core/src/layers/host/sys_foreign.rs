@@ -23,6 +23,10 @@ impl Handle {
         Ok(None)
     }
 
+    pub(super) fn child_xattr_names(&self, _child: &[u8]) -> io::Result<Vec<Box<[u8]>>> {
+        Ok(Vec::new())
+    }
+
     pub(super) fn xattr_names(&self) -> io::Result<Vec<Box<[u8]>>> {
         Ok(Vec::new())
     }

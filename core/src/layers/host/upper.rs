@@ -17,8 +17,8 @@ use super::{
     work::{self, Work},
 };
 use crate::{
-    Blob, BlobMut, Caps, Entry, Layer, Marks, Name, NameRules, New, Node, Result, Stat, Step, Time, WritableLayer,
-    Xattr,
+    Blob, BlobMut, Caps, Entry, Facts, Layer, Marks, Name, NameRules, New, Node, Result, Stat, Step, Time,
+    WritableLayer, Xattr,
 };
 
 /// How an upper is opened.
@@ -155,6 +155,14 @@ impl Layer for HostUpper {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.tree.xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.tree.facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.tree.facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

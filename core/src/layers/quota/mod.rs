@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
-    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Kind, Layer, Marks, Name, New, Node, Result, Stat, Step, Stored,
-    Time, WritableLayer, Xattr,
+    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Facts, Kind, Layer, Marks, Name, New, Node, Result, Stat, Step,
+    Stored, Time, WritableLayer, Xattr,
 };
 use ledger::Ledger;
 
@@ -167,6 +167,14 @@ impl Layer for Quota {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         self.inner().xattrs(node)
+    }
+
+    fn facts(&self, node: &Node) -> Result<Facts> {
+        self.inner().facts(node)
+    }
+
+    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
+        self.inner().facts_at(dir, name)
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use rustix::{
-    fs::{XattrFlags, fgetxattr, flistxattr, getxattr, lgetxattr, listxattr, removexattr, setxattr},
+    fs::{XattrFlags, fgetxattr, flistxattr, getxattr, lgetxattr, listxattr, llistxattr, removexattr, setxattr},
     io::Errno,
 };
 
@@ -26,10 +26,21 @@ impl Handle {
 
     /// Returns the value of an attribute of the object at `child`, or `None` when it is not there.
     pub(in super::super) fn child_xattr(&self, child: &[u8], name: &str) -> io::Result<Option<Vec<u8>>> {
+        let path = self.child_path(child);
+        absent(grow(|buf| lgetxattr(&*path, name, buf)))
+    }
+
+    /// Returns the names of all attributes of the object at `child`.
+    pub(in super::super) fn child_xattr_names(&self, child: &[u8]) -> io::Result<Vec<Box<[u8]>>> {
+        let path = self.child_path(child);
+        Ok(split(&absent(grow(|buf| llistxattr(&*path, buf)))?.unwrap_or_default()))
+    }
+
+    fn child_path(&self, child: &[u8]) -> Vec<u8> {
         let mut path = self.proc_path().into_bytes();
         path.push(b'/');
         path.extend_from_slice(child);
-        absent(grow(|buf| lgetxattr(&*path, name, buf)))
+        path
     }
 
     /// Returns the names of all attributes.
@@ -41,8 +52,7 @@ impl Handle {
                 grow(|buf| listxattr(&*path, buf))
             }
         };
-        let list = absent(list)?.unwrap_or_default();
-        Ok(list.split(|b| *b == 0).filter(|name| !name.is_empty()).map(Box::from).collect())
+        Ok(split(&absent(list)?.unwrap_or_default()))
     }
 
     /// Sets an attribute.
@@ -57,6 +67,10 @@ impl Handle {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn split(names: &[u8]) -> Vec<Box<[u8]>> {
+    names.split(|b| *b == 0).filter(|name| !name.is_empty()).map(Box::from).collect()
 }
 
 /// Reads with a buffer on the stack, and with a greater one when the answer asks for it.
