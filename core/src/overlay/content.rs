@@ -3,7 +3,8 @@
 use std::{any::Any, ops::Range, sync::Arc};
 
 use crate::{
-    Blob, BlobMut, Change, Error, ErrorKind, Kind, Marks, New, Node, Result, Step, Stored, Time, VPath, XattrChange,
+    Blob, BlobMut, Change, Error, ErrorKind, Kind, Marks, New, Node, Result, Step, Stored, Time, VPath, Xattr,
+    XattrChange,
     layer::Device,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Spot,
@@ -86,14 +87,21 @@ impl Overlay {
         upload.content.sync().map_err(|e| e.or_at(path))?;
         self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::Yes, op)?;
-            let there = self.info_at(&spot)?;
-            self.must_hold_for(ctx, there.as_ref().map(|info| info.tag), path, op)?;
+            let there = self.replaced(&spot)?;
+            self.must_hold_for(ctx, there.as_ref().map(|(info, _)| info.tag), path, op)?;
             match there {
                 None => self.put_first(ctx, &mut spot, upload),
-                Some(file) if self.has_names(&file, op)? => self.put_in_place(ctx, &spot, upload, &times),
-                Some(file) => self.put_over(ctx, &mut spot, &file, upload, options),
+                Some((file, _)) if self.has_names(&file, op)? => self.put_in_place(ctx, &spot, upload, &times),
+                Some((file, xattrs)) => self.put_over(ctx, &mut spot, (&file, xattrs), upload, options),
             }
         })
+    }
+
+    /// Returns what a put would replace, with its extended attributes.
+    fn replaced(&self, spot: &Spot) -> Result<Option<(Info, Vec<Xattr>)>> {
+        let Some(hit) = spot.place.top() else { return Ok(None) };
+        let facts = self.stack.layers[hit.layer].facts(&hit.node)?;
+        Ok(Some((self.info_with(spot, hit, facts.stat), facts.xattrs)))
     }
 
     /// Returns whether a file has several names in the upper. Refuses what is no file.
@@ -115,20 +123,19 @@ impl Overlay {
         &self,
         ctx: &Ctx,
         spot: &mut Spot,
-        file: &Info,
+        (file, xattrs): (&Info, Vec<Xattr>),
         upload: &Upload,
         options: &PutOptions,
     ) -> Result<Report> {
         let hit = spot.found("write")?;
-        let layer = &self.stack.layers[hit.layer];
         let attrs = file.stat.attrs;
-        let set = |x: crate::Xattr| -> XattrChange { (x.name, Some(x.value)) };
+        let set = |x: Xattr| -> XattrChange { (x.name, Some(x.value)) };
         let fresh = self.stack.layers[0].stat(&upload.node)?.attrs;
         let kept = Change {
             mode: options.mode.is_none().then_some(attrs.mode).filter(|mode| *mode != fresh.mode),
             uid: Some(attrs.uid).filter(|uid| *uid != fresh.uid),
             gid: Some(attrs.gid).filter(|gid| *gid != fresh.gid),
-            xattrs: layer.xattrs(&hit.node)?.into_iter().map(set).collect(),
+            xattrs: xattrs.into_iter().map(set).collect(),
             ..Change::default()
         };
         let from_lower = !self.stack.is_upper(hit.layer);

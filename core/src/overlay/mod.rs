@@ -31,7 +31,7 @@ use std::{
     },
 };
 
-use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, VPath, WritableLayer, Xattr};
+use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, Stat, VPath, WritableLayer, Xattr};
 
 pub use content::{At, PutOptions, Upload};
 pub use ctx::{Ctx, Deed, Done, Event, Info, Tag, When};
@@ -208,14 +208,18 @@ impl Overlay {
 
     pub(crate) fn info(&self, spot: &Spot) -> Result<Info> {
         let hit = spot.found("read")?;
-        let layer = &self.stack.layers[hit.layer];
-        let mut stat = layer.stat(&hit.node).map_err(|e| e.or_at(&spot.path))?;
-        let tag = Tag::of(&**layer, &stat);
+        let stat = self.stack.layers[hit.layer].stat(&hit.node).map_err(|e| e.or_at(&spot.path))?;
+        Ok(self.info_with(spot, hit, stat))
+    }
+
+    /// Returns what shows at a spot whose topmost hit has these attributes.
+    pub(crate) fn info_with(&self, spot: &Spot, top: &Hit, mut stat: Stat) -> Info {
+        let tag = Tag::of(&*self.stack.layers[top.layer], &stat);
         if spot.place.is_merged() {
             stat.nlink = 1;
         }
         let layers = spot.place.visible().map(|hit| hit.layer).collect();
-        Ok(Info { path: spot.path.clone(), stat, layers, tag })
+        Info { path: spot.path.clone(), stat, layers, tag }
     }
 
     /// Returns the tag that `info` would give for a line of a listing made with attributes.

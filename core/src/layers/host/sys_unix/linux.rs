@@ -166,7 +166,11 @@ impl Handle {
 
     /// Sets the permission bits; a symlink has none.
     pub(in super::super) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::chmod(self.proc_path(), Mode::from_raw_mode(mode))?)
+        let mode = Mode::from_raw_mode(mode);
+        match self.opened() {
+            Some(fd) => Ok(rustix::fs::fchmod(fd, mode)?),
+            None => Ok(rustix::fs::chmod(self.proc_path(), mode)?),
+        }
     }
 
     /// Sets owner and group.
@@ -178,7 +182,16 @@ impl Handle {
     /// Sets the times that are given.
     pub(in super::super) fn set_times(&self, atime: Option<Time>, mtime: Option<Time>) -> io::Result<()> {
         let times = Timestamps { last_access: timespec(atime), last_modification: timespec(mtime) };
-        Ok(rustix::fs::utimensat(rustix::fs::CWD, self.proc_path(), &times, AtFlags::empty())?)
+        if let Some(fd) = self.opened() {
+            return Ok(rustix::fs::futimens(fd, &times)?);
+        }
+        match rustix::fs::utimensat(&self.fd, "", &times, AtFlags::EMPTY_PATH) {
+            // Linux before 5.8.
+            Err(Errno::INVAL) => {
+                Ok(rustix::fs::utimensat(rustix::fs::CWD, self.proc_path(), &times, AtFlags::empty())?)
+            }
+            set => Ok(set?),
+        }
     }
 
     /// Makes everything on this directory's file system durable.

@@ -3,7 +3,10 @@
 use std::io;
 
 use rustix::{
-    fs::{XattrFlags, fgetxattr, flistxattr, getxattr, lgetxattr, listxattr, llistxattr, removexattr, setxattr},
+    fs::{
+        XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, getxattr, lgetxattr, listxattr, llistxattr,
+        removexattr, setxattr,
+    },
     io::Errno,
 };
 
@@ -57,12 +60,19 @@ impl Handle {
 
     /// Sets an attribute.
     pub(in super::super) fn set_xattr(&self, name: &[u8], value: &[u8]) -> io::Result<()> {
-        Ok(setxattr(self.proc_path(), name, value, XattrFlags::empty())?)
+        match self.opened() {
+            Some(fd) => Ok(fsetxattr(fd, name, value, XattrFlags::empty())?),
+            None => Ok(setxattr(self.proc_path(), name, value, XattrFlags::empty())?),
+        }
     }
 
     /// Removes an attribute if it is there.
     pub(in super::super) fn remove_xattr(&self, name: &[u8]) -> io::Result<()> {
-        match removexattr(self.proc_path(), name) {
+        let removed = match self.opened() {
+            Some(fd) => fremovexattr(fd, name),
+            None => removexattr(self.proc_path(), name),
+        };
+        match removed {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
