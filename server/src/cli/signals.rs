@@ -4,7 +4,7 @@ use super::{exit::code, service};
 
 /// Waits for the first signal; from then on, a second one ends the process.
 #[cfg(unix)]
-pub(super) async fn stop() {
+pub(super) async fn stop(quiet: bool) {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -13,7 +13,7 @@ pub(super) async fn stop() {
         return std::future::pending().await;
     };
     tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
-    told();
+    tell(quiet);
     tokio::spawn(async move {
         let code = tokio::select! {
             _ = interrupt.recv() => code::INTERRUPTED,
@@ -25,11 +25,11 @@ pub(super) async fn stop() {
 
 /// Waits for the first Ctrl-C; from then on, a second one ends the process.
 #[cfg(not(unix))]
-pub(super) async fn stop() {
+pub(super) async fn stop(quiet: bool) {
     if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }
-    told();
+    tell(quiet);
     tokio::spawn(async {
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(code::INTERRUPTED.into());
@@ -37,7 +37,9 @@ pub(super) async fn stop() {
     });
 }
 
-fn told() {
-    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+fn tell(quiet: bool) {
+    if !quiet {
+        eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    }
     service::stopping();
 }

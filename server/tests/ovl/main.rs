@@ -170,6 +170,17 @@ fn an_archive_on_the_standard_output_is_nothing_else() {
 }
 
 #[test]
+fn quiet_leaves_the_output_alone() {
+    let place = Place::new();
+    fs::write(place.path().join("x.zip"), zip(&[("fine", b"1"), ("../up", b"2")])).unwrap();
+    for line in ["export -q --lower low", "inspect -q x.zip", "import -q x.zip --upper mem:", "digest -q --lower low"] {
+        let output = place.run(line);
+        let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !output.stdout.is_empty() && notes.is_empty(), "{line}: {notes}");
+    }
+}
+
+#[test]
 fn an_archive_is_inspected() {
     let place = Place::new();
     fs::write(place.path().join("x.zip"), zip(&[("fine", b"1"), ("../up", b"2"), ("d/deep", b"345")])).unwrap();
