@@ -33,6 +33,8 @@ use crate::{
     handlers::layers::{Omission, omission},
 };
 
+const EXPORT: &str = "ovl.export/1";
+
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -155,10 +157,10 @@ impl Export {
             .into();
         let body = json!({"entries": report.entries, "bytes": report.bytes, "lossy": lossy});
         if self.json && self.output.is_some() {
-            return print::object(true, "ovl.export/1", &body, "");
+            return print::object(true, EXPORT, &body, "");
         }
         if self.json {
-            eprintln!("{body}");
+            eprintln!("{}", print::with_schema(EXPORT, &body));
             return Ok(());
         }
         self.notes.say(&format!("{} entries, {} bytes", report.entries, report.bytes));
