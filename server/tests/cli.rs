@@ -277,3 +277,15 @@ fn the_access_log_has_a_line_a_request_with_the_id_of_its_answer() {
     assert_eq!(fields[1]["id"], "from-a-proxy");
     assert!(fields[0]["id"] != fields[2]["id"] && !odd.contains("with a space"), "{fields:?}");
 }
+
+#[test]
+fn quiet_says_nothing_and_verbose_every_request() {
+    let folder = folder();
+    let server = Running::start(&folder, &["--upper", "mem:", "-q"]);
+    server.ask("GET", "/v1", "");
+    assert_eq!(server.stop(), (Some(0), String::new()));
+    let server = Running::start(&folder, &["--upper", "mem:", "-q", "-v"]);
+    server.ask("GET", "/v1", "");
+    let (_, printed) = server.stop();
+    assert!(printed.lines().count() == 1 && printed.contains("method=GET path=\"/v1\" status=200"), "{printed}");
+}

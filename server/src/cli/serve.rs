@@ -9,8 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser};
 use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
 
 use super::{
     banner,
@@ -99,6 +100,12 @@ pub struct ServerArgs {
     /// What to log: error, warn, info, debug, or parts such as access=info.
     #[arg(long, value_name = "FILTER", env = "OVL_LOG", default_value = "warn")]
     pub log: String,
+    /// Says nothing at the start and the end but failures.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Logs more than --log says: -v every request, -vv how it was answered.
+    #[arg(long, short, action = ArgAction::Count)]
+    pub verbose: u8,
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", env = "OVL_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
@@ -171,9 +178,11 @@ async fn serve(
     let text = format!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
     let app = App::new(guard(args, bound, token.as_deref()), State::new(&opened, settings, events));
     let server = Server::new(app, Timeouts::default(), Limits::default());
-    let stop = signals::stop();
+    let stop = signals::stop(args.quiet);
     announce(args.ready_file.as_deref(), &url)?;
-    eprint!("{text}");
+    if !args.quiet {
+        eprint!("{text}");
+    }
     service::ready();
     server.run(&mut listener, stop).await;
     retract(args.ready_file.as_deref());
@@ -242,6 +251,11 @@ fn start_log(args: &ServerArgs) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log);
     let filter = filter
         .map_err(|error| Failure::usage(format!("--log {}: {error}; say warn, info or access=info", args.log)))?;
+    let filter = match args.verbose {
+        0 => filter,
+        1 => filter.add_directive(LevelFilter::INFO.into()),
+        _ => filter.add_directive(LevelFilter::DEBUG.into()),
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     if args.log_format == "json" {
         log.json().init()

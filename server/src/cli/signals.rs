@@ -2,34 +2,36 @@
 
 use super::{exit::code, service};
 
-/// Waits for the first signal; from then on, a second one ends the process.
+/// Hears signals from now on, and waits for the first; from then on, a second one ends the process.
 #[cfg(unix)]
-pub(super) async fn stop() {
+pub(super) fn stop(quiet: bool) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals cannot be heard; only SIGKILL ends this server");
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
-    told();
-    tokio::spawn(async move {
-        let code = tokio::select! {
-            _ = interrupt.recv() => code::INTERRUPTED,
-            _ = terminate.recv() => code::TERMINATED,
+    let heard = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
+    async move {
+        let Ok((mut interrupt, mut terminate)) = heard else {
+            tracing::error!("signals cannot be heard; only SIGKILL ends this server");
+            return std::future::pending().await;
         };
-        std::process::exit(code.into());
-    });
+        tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+        tell(quiet);
+        tokio::spawn(async move {
+            let code = tokio::select! {
+                _ = interrupt.recv() => code::INTERRUPTED,
+                _ = terminate.recv() => code::TERMINATED,
+            };
+            std::process::exit(code.into());
+        });
+    }
 }
 
 /// Waits for the first Ctrl-C; from then on, a second one ends the process.
 #[cfg(not(unix))]
-pub(super) async fn stop() {
+pub(super) async fn stop(quiet: bool) {
     if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }
-    told();
+    tell(quiet);
     tokio::spawn(async {
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(code::INTERRUPTED.into());
@@ -37,7 +39,9 @@ pub(super) async fn stop() {
     });
 }
 
-fn told() {
-    eprintln!("Stopping: requests under way may finish; once more ends at once.");
+fn tell(quiet: bool) {
+    if !quiet {
+        eprintln!("Stopping: requests under way may finish; once more ends at once.");
+    }
     service::stopping();
 }

@@ -19,7 +19,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    ask::Consent,
+    ask::{Consent, ask},
+    notes::Notes,
     print,
     session::{Session, ctx, path},
 };
@@ -32,7 +33,13 @@ use crate::{
     handlers::layers::{Omission, omission},
 };
 
+const EXPORT: &str = "ovl.export/1";
+
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl export -o result.zip --lower site.zip --upper ./changes
+  ovl export --what upper --whiteouts oci -o layer.tar --lower site.zip --upper ./changes")]
 pub(super) struct Export {
     /// The directory to export; everything by default.
     #[arg(default_value = "/")]
@@ -52,9 +59,11 @@ pub(super) struct Export {
     /// Reports as JSON what was written: to the standard output when the archive goes elsewhere.
     #[arg(long)]
     json: bool,
-    /// Replaces an output that is there.
+    /// Replaces an output that is there, without asking.
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    notes: Notes,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -74,6 +83,10 @@ enum Dialect {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl import --dry-run more.zip --lower site.zip --upper ./changes
+  ovl import --into docs --on-conflict keep more.zip --lower site.zip --upper ./changes")]
 pub(super) struct Import {
     /// The archive: a zip or tar.
     file: PathBuf,
@@ -86,6 +99,8 @@ pub(super) struct Import {
     /// One JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    notes: Notes,
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
@@ -107,7 +122,11 @@ impl Export {
         let session = Session::to_read(&self.stack)?;
         let (tree, at) = (session.tree(&self.what)?, path(&self.path)?);
         let format = self.format();
-        let write = |out: &mut dyn Write| Ok(export::export(&session.overlay, tree, format, &at, out)?);
+        let write = |out: &mut dyn Write| {
+            // Not earlier: someone may be asked first.
+            let progress = self.notes.progress("exporting");
+            Ok(export::export(&session.overlay, tree, format, &at, &mut progress.counting(out))?)
+        };
         let report = match &self.output {
             Some(file) => to_file(file, self.yes, write)?,
             None => to_stdout(write)?,
@@ -138,15 +157,16 @@ impl Export {
             .into();
         let body = json!({"entries": report.entries, "bytes": report.bytes, "lossy": lossy});
         if self.json && self.output.is_some() {
-            return print::object(true, "ovl.export/1", &body, "");
+            return print::object(true, EXPORT, &body, "");
         }
         if self.json {
-            eprintln!("{body}");
+            eprintln!("{}", print::with_schema(EXPORT, &body));
             return Ok(());
         }
-        eprintln!("ovl: {} entries, {} bytes", report.entries, report.bytes);
+        self.notes.say(&format!("{} entries, {} bytes", report.entries, report.bytes));
         for (loss, lost) in &report.lossy.0 {
-            eprintln!("ovl: the format cannot hold {} {} (the first: {})", lost.count, loss.word(), lost.first);
+            let (count, word, first) = (lost.count, loss.word(), &lost.first);
+            self.notes.say(&format!("the format cannot hold {count} {word} (the first: {first})"));
         }
         Ok(())
     }
@@ -160,7 +180,8 @@ fn to_file(
 ) -> Result<Report, Failure> {
     let shown = file.display();
     if file.exists() && !replace {
-        return Err(Failure::new(code::CONFLICT, format!("{shown} is there already; say --yes to replace it")));
+        let unasked = || Failure::new(code::CONFLICT, format!("{shown} is there already; say --yes to replace it"));
+        ask(&format!("{shown} is there already and will be replaced."), unasked)?;
     }
     let failed = |error: io::Error| Failure::io(&format!("cannot write {shown}"), error, "choose another --output");
     let mut part = file.as_os_str().to_owned();
@@ -231,12 +252,13 @@ impl Import {
             Conflict::Replace => OnConflict::Replace,
             Conflict::Keep => OnConflict::Keep,
         };
+        let _progress = self.notes.progress("importing");
         Ok(import::import(&session.overlay, &ctx(), source, into, &import::Options { on_conflict, names })?)
     }
 
     fn tell(&self, done: &Imported) -> Result<(), Failure> {
         for omitted in done.omitted.iter().filter(|_| !self.json) {
-            eprintln!("ovl: left out: {}: {}", printable(&omitted.name), omitted.reason);
+            self.notes.say(&format!("left out: {}: {}", printable(&omitted.name), omitted.reason));
         }
         let body = Summary {
             entries: done.entries,

@@ -26,16 +26,25 @@ impl Consent {
         if self.yes {
             return Ok(());
         }
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Err(Failure::usage(format!("{question} Say --yes to go ahead, or --dry-run to look first")));
-        }
-        eprint!("{question} [y/N] ");
-        let mut answer = String::new();
-        let unheard = |error| Failure::new(code::IO, format!("cannot read the answer: {error}"));
-        io::stderr().flush().and_then(|()| io::stdin().lock().read_line(&mut answer)).map_err(unheard)?;
-        match answer.trim() {
-            "y" | "Y" | "yes" => Ok(()),
-            _ => Err(Failure::new(code::FAILED, "nothing was changed")),
-        }
+        let advice = "Say --yes to go ahead, or --dry-run to look first";
+        ask(question, || Failure::usage(format!("{question} {advice}")))
+    }
+}
+
+/// Asks on a terminal.
+///
+/// # Errors
+/// A no (1), and `unasked` where there is no terminal.
+pub(super) fn ask(question: &str, unasked: impl FnOnce() -> Failure) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(unasked());
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let unheard = |error| Failure::io("cannot read the answer", error, "say --yes instead");
+    io::stderr().flush().and_then(|()| io::stdin().lock().read_line(&mut answer)).map_err(unheard)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::new(code::FAILED, "nothing was changed; say y or --yes to go ahead")),
     }
 }

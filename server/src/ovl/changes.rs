@@ -26,6 +26,10 @@ use crate::{
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl changes --lower site.zip --upper ./changes
+  ovl changes --ndjson docs --lower site.zip --upper ./changes")]
 pub(super) struct Changes {
     /// The directory to look beneath; everything by default.
     #[arg(default_value = "/")]
@@ -37,6 +41,10 @@ pub(super) struct Changes {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl discard --dry-run docs --lower site.zip --upper ./changes
+  ovl discard --yes index.html --lower site.zip --upper ./changes")]
 pub(super) struct Discard {
     /// What to discard, each with everything beneath it.
     #[arg(required_unless_present = "all", conflicts_with = "all")]

@@ -23,6 +23,10 @@ pub(super) enum Config {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl config show --origin
+  ovl config show --lower site.zip --upper ./changes > config.toml")]
 pub(super) struct Show {
     /// Tells where each comes from: a flag, the environment, the configuration file or the default.
     #[arg(long)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Map;
 
 use super::{
+    notes::Notes,
     print::{Format, List},
     session::{Session, path},
 };
@@ -16,6 +17,10 @@ use crate::{
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl digest --lower site.zip --upper ./changes
+  ovl digest index.html docs --what lower-1 --lower site.zip")]
 pub(super) struct Digest {
     /// Files, or directories with everything beneath them; the whole tree by default.
     #[arg(default_value = "/")]
@@ -25,6 +30,8 @@ pub(super) struct Digest {
     what: String,
     #[command(flatten)]
     format: Format,
+    #[command(flatten)]
+    notes: Notes,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -44,7 +51,9 @@ impl Digest {
         let mut list = List::begin(self.format, "ovl.digest/1", &[("what", self.what.clone().into())], "digests")?;
         for text in &self.paths {
             let at = path(text)?;
+            let progress = self.notes.progress("digesting");
             let blake3 = session.overlay.digest(tree, &at)?.to_string();
+            drop(progress);
             let (path, path_b64) = readable_path(&at);
             let line = format!("{blake3}  {at}");
             list.line(|out| out.extend(line.bytes()), at.as_bytes(), || Body { path, path_b64, blake3 })?;

@@ -9,6 +9,10 @@ use super::{Program, print};
 use crate::cli::{exit::Failure, serve::ServeArgs};
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  source <(ovl completions bash)
+  ovl completions fish > ~/.config/fish/completions/ovl.fish")]
 pub(super) struct Completions {
     /// The shell that will read the script.
     #[arg(value_enum)]
@@ -19,6 +23,9 @@ pub(super) struct Completions {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  ovl man ~/.local/share/man/man1")]
 pub(super) struct Man {
     /// The directory that takes the pages; made if it is missing.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
+    notes::Notes,
     print::{Format, List},
     session::Session,
 };
@@ -20,12 +21,18 @@ use crate::{
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl inspect site.zip
+  ovl inspect --json type=zip,path=site.zip,root=/docs")]
 pub(super) struct Inspect {
     /// The archive, or a directory.
     #[arg(value_hint = ValueHint::AnyPath)]
     file: LayerSpec,
     #[command(flatten)]
     format: Format,
+    #[command(flatten)]
+    notes: Notes,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -82,7 +89,7 @@ impl Inspect {
         let omissions = serde_json::to_value(omissions).expect("a report holds nothing that JSON cannot");
         list.end(Map::from_iter([("omissions".to_owned(), omissions)]))?;
         if !self.format.json {
-            tell(&root, &caps.omitted);
+            tell(self.notes, &root, &caps.omitted);
         }
         Ok(())
     }
@@ -121,12 +128,12 @@ fn text(path: &VPath, shown: &Shown, stored: &Stored) -> String {
     format!("{:<8} {size:>12} {path}{why}", kind_name(shown.kind))
 }
 
-fn tell(root: &VPath, omitted: &[Omitted]) {
+fn tell(notes: Notes, root: &VPath, omitted: &[Omitted]) {
     if !root.is_root() {
-        eprintln!("ovl: only what lies beneath {root} is shown");
+        notes.say(&format!("only what lies beneath {root} is shown"));
     }
     for omitted in omitted {
         let what = if omitted.shown { "note" } else { "left out" };
-        eprintln!("ovl: {what}: {}: {}", printable(&omitted.name), omitted.reason);
+        notes.say(&format!("{what}: {}: {}", printable(&omitted.name), omitted.reason));
     }
 }

@@ -12,6 +12,7 @@ mod config;
 mod digest;
 mod guides;
 mod inspect;
+mod notes;
 mod print;
 mod session;
 mod show;

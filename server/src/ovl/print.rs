@@ -103,9 +103,14 @@ pub(super) fn object(json: bool, schema: &str, body: &impl Serialize, text: &str
     if !json {
         return out.write_all(text.as_bytes()).map_err(failed);
     }
+    writeln!(out, "{}", with_schema(schema, body)).map_err(failed)
+}
+
+/// Returns one JSON object that begins with its schema.
+pub(super) fn with_schema(schema: &str, body: &impl Serialize) -> String {
     let body = serde_json::to_string(body).expect("what is printed holds nothing that JSON cannot");
     let members = body.strip_prefix('{').unwrap_or("}");
-    writeln!(out, "{{\"schema\":{},{members}", Value::from(schema)).map_err(failed)
+    format!("{{\"schema\":{},{members}", Value::from(schema))
 }
 
 /// Tells a failure to write the output.

@@ -25,6 +25,10 @@ use crate::{
 const PIECE: usize = 256 * 1024;
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl ls -l docs --lower site.zip --upper ./changes
+  ovl ls -R -0 --lower site.zip | xargs -0 -n 1 echo")]
 pub(super) struct Ls {
     /// The directory; the root by default.
     #[arg(default_value = "/")]
@@ -99,6 +103,9 @@ fn attributes(out: &mut Vec<u8>, stat: &ovl_core::Stat) {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  ovl cat index.html --lower site.zip --upper ./changes")]
 pub(super) struct Cat {
     /// The files; symbolic links are followed within the tree.
     #[arg(required = true)]
@@ -130,6 +137,9 @@ impl Cat {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  ovl stat --json index.html --lower site.zip")]
 pub(super) struct Stat {
     /// The entries; a symbolic link at the end is not followed.
     #[arg(required = true)]

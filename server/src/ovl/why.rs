@@ -15,6 +15,9 @@ use crate::{
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  ovl why index.html --lower patch.zip --lower site.zip")]
 pub(super) struct Why {
     /// The path; no symbolic link is followed.
     path: OsString,

@@ -28,12 +28,22 @@ const COMMANDS: &[&str] = &[
 fn flags(help: &str) -> Vec<String> {
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     let long = lines.filter_map(|line| line.split([' ', ',']).find(|word| word.len() > 2 && word.starts_with("--")));
-    long.map(str::to_owned).collect()
+    long.map(|flag| flag.trim_end_matches('.').to_owned()).collect()
 }
 
 fn help_of_the_server() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_ovl-server")).arg("--help").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_help_of_every_command_ends_with_examples_of_it() {
+    let place = Place::new();
+    for name in COMMANDS.iter().filter(|name| **name != "config") {
+        let help = place.ok(&format!("{name} --help"));
+        let (_, examples) = help.split_once("\nExample").unwrap_or_else(|| panic!("{name} has no example: {help}"));
+        assert!(examples.lines().skip(1).all(|line| line.contains(&format!("ovl {name}"))), "{name}: {examples}");
+    }
 }
 
 /// Runs a program that may not be on this machine, or returns `None`.

@@ -213,6 +213,20 @@ fn an_archive_on_the_standard_output_is_nothing_else() {
     let output = place.run("export --format tar --lower low");
     assert!(output.stdout.len().is_multiple_of(512) && output.stdout[257..262] == *b"ustar");
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("ovl: 3 entries"));
+    let output = place.run("export --json --lower low");
+    let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((&report["schema"], &report["entries"]), (&"ovl.export/1".into(), &3.into()));
+}
+
+#[test]
+fn quiet_leaves_the_output_alone() {
+    let place = Place::new();
+    fs::write(place.path().join("x.zip"), zip(&[("fine", b"1"), ("../up", b"2")])).unwrap();
+    for line in ["export -q --lower low", "inspect -q x.zip", "import -q x.zip --upper mem:", "digest -q --lower low"] {
+        let output = place.run(line);
+        let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !output.stdout.is_empty() && notes.is_empty(), "{line}: {notes}");
+    }
 }
 
 #[test]
