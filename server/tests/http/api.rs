@@ -293,12 +293,16 @@ async fn listings_are_compressed_and_their_tags_tell() {
     let site = Site::open(&["--lower", WHEEL]);
     let uri = "/v1/entries?list=true&recursive=true";
     let plain = site.get(uri).await;
-    let coded = site.send("GET", uri, &["Accept-Encoding: gzip"], "").await;
-    assert_eq!(coded.header("content-encoding"), "gzip");
-    assert!(coded.body.len() * 3 < plain.body.len());
-    assert_eq!(coded.header("etag"), plain.header("etag").trim_end_matches('"').to_owned() + "-gzip\"");
-    let known = format!("If-None-Match: {}", coded.header("etag"));
-    assert_eq!(site.send("GET", uri, &["Accept-Encoding: gzip", &known], "").await.status, 304);
+    for coding in ["gzip", "br", "zstd"] {
+        let accept = format!("Accept-Encoding: {coding}");
+        let coded = site.send("GET", uri, &[&accept], "").await;
+        assert_eq!(coded.header("content-encoding"), coding);
+        assert!(coded.body.len() * 3 < plain.body.len());
+        let tag = plain.header("etag").trim_end_matches('"').to_owned() + &format!("-{coding}\"");
+        assert_eq!(coded.header("etag"), tag);
+        let known = format!("If-None-Match: {tag}");
+        assert_eq!(site.send("GET", uri, &[&accept, &known], "").await.status, 304, "{coding}");
+    }
 }
 
 #[cfg(feature = "docs")]
