@@ -173,9 +173,9 @@ impl Error {
         self.0.layer.as_deref()
     }
 
-    /// Returns the cause as text, where there is one.
+    /// Returns the cause as printable text, where there is one: a system's message may hold names.
     pub fn cause(&self) -> Option<String> {
-        self.0.source.as_ref().map(ToString::to_string)
+        self.0.source.as_ref().map(|source| printable(source.to_string().as_bytes()))
     }
 }
 
@@ -186,10 +186,10 @@ impl fmt::Display for Error {
             write!(f, " /{}", printable(path))?;
         }
         if let Some(layer) = &self.0.layer {
-            write!(f, " in layer {layer}")?;
+            write!(f, " in layer {}", printable(layer.as_bytes()))?;
         }
         write!(f, ": {}", self.0.kind.reason())?;
-        match &self.0.source {
+        match self.cause() {
             Some(cause) => write!(f, " ({cause})"),
             None => Ok(()),
         }

@@ -6,7 +6,7 @@ use ovl_core::overlay::{Tag, When};
 use crate::problem::{INVALID_BODY, PRECONDITION_FAILED, PRECONDITION_REQUIRED, Problem};
 
 /// What a coded answer's tag ends with; conditions take the tag with and without it.
-const SUFFIXES: [&str; 2] = ["-gzip", "-br"];
+const SUFFIXES: [&str; 3] = ["-gzip", "-br", "-zstd"];
 
 /// Returns the strong ETag of an opaque text.
 pub(crate) fn etag(opaque: &str) -> HeaderValue {

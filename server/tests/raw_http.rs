@@ -1,124 +1,15 @@
 //! Requests as bytes over a socket: what a client library would clean up first (trust T17, T20, T25 to T27).
 
+mod live;
+
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread::JoinHandle,
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
-use clap::Parser;
-use ovl_server::{
-    accept::{Address, Limits, Listener, Server, Timeouts},
-    app::App,
-    cli::{serve::ServeArgs, stack},
-    events::Events,
-    guard::Guard,
-    settings::Settings,
-    state::State,
-};
-use tokio::sync::oneshot;
-
-/// A server on a socket, stopped when it is dropped.
-struct Live {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Live {
-    fn start() -> Self {
-        Self::with(Timeouts::default(), Limits::default())
-    }
-
-    /// A server whose waits are short enough to be waited for.
-    fn hasty() -> Self {
-        let wait = Duration::from_millis(300);
-        let (body_grace, body_rate, drain) = (wait, 1_000_000, Duration::from_secs(5));
-        let timeouts = Timeouts { first_byte: wait, head: wait, idle: wait, write: wait, body_grace, body_rate, drain };
-        Self::with(timeouts, Limits::default())
-    }
-
-    fn with(timeouts: Timeouts, limits: Limits) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let address: Address = "127.0.0.1:0".parse().expect("an address");
-                let mut listener = Listener::bind(&address).await.expect("a free port");
-                let bound = listener.bound().expect("an address").expect("over TCP");
-                tell.send(bound).expect("the test waits");
-                let server = Server::new(app(bound), timeouts, limits);
-                server.run(&mut listener, async { stopped.await.unwrap_or_default() }).await;
-            });
-        });
-        Self { address: told.recv().expect("it starts"), stop: Some(stop), thread: Some(thread) }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        stream
-    }
-
-    /// Sends bytes and returns what comes until the connection ends. `HOST` stands for the server's own name.
-    fn exchange(&self, request: &str) -> String {
-        let request: Vec<u8> = request.replace("HOST", &self.address.to_string()).chars().map(|c| c as u8).collect();
-        let mut stream = self.connect();
-        stream.write_all(&request).expect("it takes the request");
-        rest(&mut stream)
-    }
-
-    fn stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            stop.send(()).expect("it runs");
-        }
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("it ends in peace");
-        }
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn app(bound: SocketAddr) -> Arc<App> {
-    let settings = Settings { max_body: 1 << 30, ..Settings::default() };
-    let events = Events::new(7, settings.events_kept);
-    let args = ServeArgs::parse_from(["ovl-server", "--upper", "mem:"]);
-    let opened = stack::open(&args.stack, 7, Some(events.observer())).expect("a stack");
-    App::new(Guard::default().hosts(bound, &[]), State::new(&opened, settings, events))
-}
-
-/// Reads until the other side ends the connection, in peace or not.
-fn rest(stream: &mut TcpStream) -> String {
-    let mut all = Vec::new();
-    let mut piece = [0; 65536];
-    while let Ok(more @ 1..) = stream.read(&mut piece) {
-        all.extend_from_slice(&piece[..more]);
-    }
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-/// The status of the first answer; 0 when the connection just ends.
-fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
-}
-
-fn slug(answer: &str) -> &str {
-    let after = answer.split("\"type\":\"/problems/").nth(1).unwrap_or_default();
-    after.split('"').next().unwrap_or_default()
-}
-
-const END: &str = "Host: HOST\r\nConnection: close\r\n\r\n";
+use live::{END, Live, rest, slug, status};
+use ovl_server::accept::{Limits, Timeouts};
 
 #[test]
 fn addresses_are_decoded_once_and_nothing_escapes() {
@@ -320,62 +211,6 @@ fn large_heads_are_refused_and_all_answers_to_head_have_the_length_of_get() {
         assert_eq!((length(&head), length(&get)), (body.len(), body.len()), "{path}");
         assert!(head.ends_with("\r\n\r\n"), "{path}: {head}");
     }
-}
-
-/// Counts how many of so many connections that start with `bytes` end within the time.
-fn ended(live: &Live, count: usize, bytes: &[u8], trickle: bool) -> usize {
-    let done = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..count {
-            scope.spawn(|| {
-                let mut stream = live.connect();
-                stream.write_all(bytes).expect("sent");
-                stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-                let begun = Instant::now();
-                let mut piece = [0; 1024];
-                while begun.elapsed() < Duration::from_secs(6) {
-                    if trickle && stream.write_all(b"x").is_err() {
-                        done.fetch_add(1, Ordering::Relaxed);
-                        return;
-                    }
-                    match stream.read(&mut piece) {
-                        Ok(0) => {
-                            done.fetch_add(1, Ordering::Relaxed);
-                            return;
-                        }
-                        Err(error)
-                            if !matches!(
-                                error.kind(),
-                                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                            ) =>
-                        {
-                            done.fetch_add(1, Ordering::Relaxed);
-                            return;
-                        }
-                        _ => (),
-                    }
-                }
-            });
-        }
-        let begun = Instant::now();
-        assert_eq!(status(&live.exchange(&format!("GET /v1 HTTP/1.1\r\n{END}"))), 200);
-        assert!(begun.elapsed() < Duration::from_secs(1), "a normal client waited {:?}", begun.elapsed());
-    });
-    done.into_inner()
-}
-
-#[test]
-fn clients_that_let_the_server_wait_are_cut_off() {
-    let live = Live::hasty();
-    assert_eq!(ended(&live, 20, b"", false), 20, "silent");
-    assert_eq!(ended(&live, 20, b"GET /v1 HTTP/1.1\r\nHo", false), 20, "half a head");
-    assert_eq!(ended(&live, 20, b"GET /v1 HTTP/1.1\r\nX: ", true), 20, "a head by drops");
-    let host = live.address;
-    let body = format!("PUT /v1/files/a HTTP/1.1\r\nHost: {host}\r\nContent-Length: 99999\r\n\r\nx");
-    assert_eq!(ended(&live, 20, body.as_bytes(), false), 20, "a body that stops");
-    assert_eq!(ended(&live, 20, body.as_bytes(), true), 20, "a body by drops");
-    let idle = format!("GET /v1 HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    assert_eq!(ended(&live, 20, idle.as_bytes(), false), 20, "idle after an answer");
 }
 
 #[test]

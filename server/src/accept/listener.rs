@@ -13,7 +13,7 @@ use std::{
 use tokio::net::{UnixListener, UnixStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 /// An address to listen on.
@@ -64,7 +64,7 @@ impl Listener {
     /// system refuses.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         match address {
-            Address::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
+            Address::Tcp(address) => Ok(Self::Tcp(bind_tcp(*address)?)),
             #[cfg(unix)]
             Address::Unix(path) => bind_unix(path).await,
             #[cfg(not(unix))]
@@ -96,6 +96,18 @@ impl Listener {
             Self::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
         }
     }
+}
+
+/// How many connections may wait to be taken. The library's own 128 are less than a burst of clients, and the system
+/// lets one beyond them try again only after a second.
+const BACKLOG: u32 = 4096;
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait for old connections; on Windows the same flag would share the address with others.
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[cfg(unix)]

@@ -14,7 +14,7 @@ fn locked() -> Site {
 }
 
 /// Every operation of the description: method, address with its parameters filled in.
-fn operations() -> Vec<(String, String)> {
+pub(crate) fn operations() -> Vec<(String, String)> {
     let document = openapi::document();
     let paths = document["paths"].as_object().expect("paths").clone();
     let each = |(path, item): (String, Value)| {
@@ -86,6 +86,20 @@ async fn every_operation_is_routed_and_wants_the_token() {
         let answer = site.send(&method, &uri, &[&auth], "").await;
         let missing = String::from_utf8_lossy(&answer.body).contains("no such address");
         assert!(!missing && answer.status != 405 && answer.status != 401, "{method} {uri}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_else_is_told_either() {
+    let site = locked();
+    let others =
+        ["/", "/docs/", "/docs/swagger-ui.css", "/nowhere", "/v1/", "/v2", "/healthz/", "/healthz%2F", "//healthz"];
+    for (method, uri) in ["GET", "HEAD", "OPTIONS", "PUT", "TRACE"].iter().flat_map(|m| others.map(|uri| (*m, uri))) {
+        assert_eq!(site.send(method, uri, &[], "").await.status, 401, "{method} {uri}");
+    }
+    // What looks open leads to no other address.
+    for uri in ["/problems/../v1", "/problems/%2e%2e/v1", "/problems/x/../../v1/overlay", "/problems//v1"] {
+        assert_eq!(site.get(uri).await.slug(), "not-found", "{uri}");
     }
 }
 
@@ -279,12 +293,16 @@ async fn listings_are_compressed_and_their_tags_tell() {
     let site = Site::open(&["--lower", WHEEL]);
     let uri = "/v1/entries?list=true&recursive=true";
     let plain = site.get(uri).await;
-    let coded = site.send("GET", uri, &["Accept-Encoding: gzip"], "").await;
-    assert_eq!(coded.header("content-encoding"), "gzip");
-    assert!(coded.body.len() * 3 < plain.body.len());
-    assert_eq!(coded.header("etag"), plain.header("etag").trim_end_matches('"').to_owned() + "-gzip\"");
-    let known = format!("If-None-Match: {}", coded.header("etag"));
-    assert_eq!(site.send("GET", uri, &["Accept-Encoding: gzip", &known], "").await.status, 304);
+    for coding in ["gzip", "br", "zstd"] {
+        let accept = format!("Accept-Encoding: {coding}");
+        let coded = site.send("GET", uri, &[&accept], "").await;
+        assert_eq!(coded.header("content-encoding"), coding);
+        assert!(coded.body.len() * 3 < plain.body.len());
+        let tag = plain.header("etag").trim_end_matches('"').to_owned() + &format!("-{coding}\"");
+        assert_eq!(coded.header("etag"), tag);
+        let known = format!("If-None-Match: {tag}");
+        assert_eq!(site.send("GET", uri, &[&accept, &known], "").await.status, 304, "{coding}");
+    }
 }
 
 #[cfg(feature = "docs")]

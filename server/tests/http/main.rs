@@ -6,5 +6,6 @@ mod conditions;
 mod content;
 mod entries;
 mod files;
+mod leaks;
 mod panics;
 mod support;
