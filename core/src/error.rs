@@ -175,7 +175,7 @@ impl Error {
 
     /// Returns the cause as printable text, where there is one: a system's message may hold names.
     pub fn cause(&self) -> Option<String> {
-        self.0.source.as_ref().map(|source| printable(source.to_string().as_bytes()))
+        self.0.source.as_ref().map(|source| printable(source.to_string().as_bytes()).into_owned())
     }
 }
 

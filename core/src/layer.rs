@@ -117,6 +117,16 @@ pub struct Facts {
     pub marks: Marks,
     /// Its extended attributes, sorted by name.
     pub xattrs: Vec<Xattr>,
+    /// Whether all of this stands on a host's inode, so that a copy may have it there, too (semantics 1). What an archive
+    /// or a client has said is data, and stays it.
+    pub faithful: bool,
+}
+
+impl Facts {
+    /// Returns whether the object's content runs with rights that its reader does not have: setuid, setgid, capabilities.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.stat.attrs.mode & 0o6000 != 0 || self.xattrs.iter().any(|xattr| *xattr.name == *b"security.capability")
+    }
 }
 
 /// An extended attribute: full name (`user.comment`) and value, as a user of this layer sees them.
@@ -198,8 +208,6 @@ pub struct Caps {
     pub case_blind: bool,
     /// Whether a directory can carry a redirect, so that lower and merged directories can move.
     pub redirects: bool,
-    /// Whether attributes come from a host's file system, and may reach one again without asking (semantics 1).
-    pub faithful: bool,
     /// What an archive holds that is not shown as it stands.
     pub omitted: Vec<Omitted>,
 }
@@ -242,7 +250,8 @@ pub trait Layer: fmt::Debug + Send + Sync {
 
     /// Returns attributes, marks and extended attributes together.
     fn facts(&self, node: &Node) -> Result<Facts> {
-        Ok(Facts { stat: self.stat(node)?, marks: self.marks(node)?, xattrs: self.xattrs(node)? })
+        let (stat, marks, xattrs) = (self.stat(node)?, self.marks(node)?, self.xattrs(node)?);
+        Ok(Facts { stat, marks, xattrs, faithful: false })
     }
 
     /// Returns the same of what stands at `name` in `dir`, whiteouts included; `None` when nothing does. Nothing is
@@ -333,7 +342,7 @@ pub struct New<'a> {
     pub marks: Marks,
     /// Whether it is a copy of a lower's object (semantics U05).
     pub copied_up: bool,
-    /// Whether the attributes may reach the host's inode (see [`Caps::faithful`]); otherwise setuid,
+    /// Whether the attributes may reach the host's inode (see [`Facts::faithful`]); otherwise setuid,
     /// setgid, owners, devices and privileged attributes are kept as data.
     pub faithful: bool,
 }

@@ -129,7 +129,7 @@ impl Job {
             let (xattrs, marks) = Default::default();
             return Ok(Member { object, name, stat: None, xattrs, marks, link: None });
         }
-        let Facts { stat, marks, xattrs } = object.facts()?;
+        let Facts { stat, marks, xattrs, .. } = object.facts()?;
         let link = self.links.seen(object.layer_index(), &stat, &name);
         if marks.metacopy {
             self.losses.note(Loss::Metacopy, &name);

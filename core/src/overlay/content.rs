@@ -3,12 +3,12 @@
 use std::{any::Any, ops::Range, sync::Arc};
 
 use crate::{
-    Blob, BlobMut, Change, Error, ErrorKind, Kind, Marks, New, Node, Result, Step, Stored, Time, VPath, Xattr,
+    Blob, BlobMut, Change, Error, ErrorKind, Facts, Kind, Marks, New, Node, Result, Step, Stored, Time, VPath, Xattr,
     XattrChange,
     layer::Device,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Spot,
-        copy_up::Copy,
+        copy_up::{Content, Copy},
         write::{Report, last_name},
     },
 };
@@ -92,16 +92,16 @@ impl Overlay {
             match there {
                 None => self.put_first(ctx, &mut spot, upload),
                 Some((file, _)) if self.has_names(&file, op)? => self.put_in_place(ctx, &spot, upload, &times),
-                Some((file, xattrs)) => self.put_over(ctx, &mut spot, (&file, xattrs), upload, options),
+                Some((_, facts)) => self.put_over(ctx, &mut spot, facts, upload, options),
             }
         })
     }
 
-    /// Returns what a put would replace, with its extended attributes.
-    fn replaced(&self, spot: &Spot) -> Result<Option<(Info, Vec<Xattr>)>> {
+    /// Returns what a put would replace, with all that its layer says of it.
+    fn replaced(&self, spot: &Spot) -> Result<Option<(Info, Facts)>> {
         let Some(hit) = spot.place.top() else { return Ok(None) };
         let facts = self.stack.layers[hit.layer].facts(&hit.node)?;
-        Ok(Some((self.info_with(spot, hit, facts.stat), facts.xattrs)))
+        Ok(Some((self.info_with(spot, hit, facts.stat), facts)))
     }
 
     /// Returns whether a file has several names in the upper. Refuses what is no file.
@@ -123,24 +123,24 @@ impl Overlay {
         &self,
         ctx: &Ctx,
         spot: &mut Spot,
-        (file, xattrs): (&Info, Vec<Xattr>),
+        file: Facts,
         upload: &Upload,
         options: &PutOptions,
     ) -> Result<Report> {
         let hit = spot.found("write")?;
-        let attrs = file.stat.attrs;
+        let (attrs, faithful) = (file.stat.attrs, Content::Written.lets_pass(&file));
         let set = |x: Xattr| -> XattrChange { (x.name, Some(x.value)) };
         let fresh = self.stack.layers[0].stat(&upload.node)?.attrs;
         let kept = Change {
             mode: options.mode.is_none().then_some(attrs.mode).filter(|mode| *mode != fresh.mode),
             uid: Some(attrs.uid).filter(|uid| *uid != fresh.uid),
             gid: Some(attrs.gid).filter(|gid| *gid != fresh.gid),
-            xattrs: xattrs.into_iter().map(set).collect(),
+            xattrs: file.xattrs.into_iter().map(set).collect(),
             ..Change::default()
         };
         let from_lower = !self.stack.is_upper(hit.layer);
         if kept != Change::default() {
-            let change = Change { faithful: self.stack.is_faithful(hit.layer), ..kept };
+            let change = Change { faithful, ..kept };
             self.commit(&[Step::Set { node: &upload.node, change: &change }], ctx.now)?;
         }
         self.place_upload(ctx, spot, upload, true)?;
@@ -208,7 +208,7 @@ impl Overlay {
     }
 
     fn edited_clone(&self, seen: &Spot, write: impl Fn(&dyn BlobMut, u64) -> Result<()>) -> Result<Copy> {
-        let copy = self.stage_copy(seen, "write")?;
+        let copy = self.stage_copy(seen, Content::Written, "write")?;
         let content = self.upper("write")?.open_mut(&copy.node)?;
         write(&*content, content.size()?).map_err(|e| e.or_at(&seen.path))?;
         content.sync()?;

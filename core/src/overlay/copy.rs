@@ -4,6 +4,7 @@ use crate::{
     Kind, Node, Result, Step, VPath,
     overlay::{
         Ctx, Deed, Done, Follow, Overlay, Place, RenameHow, Spot,
+        copy_up::Content,
         list::Shown,
         resolve::Look,
         write::{Report, last_name},
@@ -50,7 +51,7 @@ impl Overlay {
     }
 
     fn stage_tree(&self, spot: &Spot, bytes: &mut u64) -> Result<Node> {
-        let copy = self.stage_copy(spot, "copy")?;
+        let copy = self.stage_copy(spot, Content::Kept, "copy")?;
         *bytes += copy.bytes;
         // Directories whose children are still to be copied: where they are, and where they go.
         let mut left = vec![(spot.place.clone(), copy.node.clone())];
@@ -58,7 +59,7 @@ impl Overlay {
             for shown in self.children(&place)? {
                 let found = self.child(&place, &shown)?;
                 let child = Spot { path: spot.path.clone(), dirs: Vec::new(), place: found };
-                let copy = self.stage_copy(&child, "copy")?;
+                let copy = self.stage_copy(&child, Content::Kept, "copy")?;
                 *bytes += copy.bytes;
                 let step = Step::Place { node: &copy.node, dir: &to, name: shown.name.as_name(), quiet: true };
                 self.commit(&[step], Default::default())?;

@@ -4,7 +4,7 @@
 //! leaves a directory too many, never a file too few.
 
 use crate::{
-    Attrs, Error, ErrorKind, Kind, Marks, Name, New, Node, Result, Step, VPath, WritableLayer,
+    Attrs, Error, ErrorKind, Facts, Kind, Marks, Name, New, Node, Result, Step, VPath, WritableLayer,
     overlay::{Deed, Overlay, Place, Spot, Stack, resolve::Hit},
 };
 
@@ -15,12 +15,6 @@ pub(super) struct Copy {
 }
 
 impl Stack {
-    /// Returns whether a copy of a layer's object may pass its attributes on to the host. What the upper holds may have
-    /// come from a client or an archive (trust T10).
-    pub(super) fn is_faithful(&self, layer: usize) -> bool {
-        !self.is_upper(layer) && self.layers[layer].caps().faithful
-    }
-
     /// Opens the content that shows at a place: behind metadata alone, the next lower's (semantics Y01).
     pub(crate) fn content(&self, place: &Place) -> Result<std::sync::Arc<dyn crate::Blob>> {
         let Some(hit) = place.visible().last() else { return Err(Error::new(ErrorKind::NotFound, "open")) };
@@ -32,6 +26,22 @@ impl Stack {
             Kind::Dir => refuse(ErrorKind::IsADirectory),
             _ => refuse(ErrorKind::UnsupportedEntry),
         }
+    }
+}
+
+/// What becomes of a copy's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// It stays what it is.
+    Kept,
+    /// A client writes it: then no setuid bit and no capability stands on the inode (semantics P03, trust T10).
+    Written,
+}
+
+impl Content {
+    /// Returns whether the attributes of what is copied may reach the host's inode.
+    pub(super) fn lets_pass(self, facts: &Facts) -> bool {
+        facts.faithful && (self == Self::Kept || !facts.is_privileged())
     }
 }
 
@@ -47,9 +57,9 @@ impl Overlay {
     }
 
     /// Stages a copy of what stands at `spot`, without a lock.
-    pub(super) fn stage_copy(&self, spot: &Spot, op: &'static str) -> Result<Copy> {
+    pub(super) fn stage_copy(&self, spot: &Spot, then: Content, op: &'static str) -> Result<Copy> {
         let hit = spot.found(op)?;
-        let node = self.stage_like(hit, !self.stack.is_upper(hit.layer))?;
+        let node = self.stage_like(hit, then, !self.stack.is_upper(hit.layer))?;
         let mut bytes = 0;
         if hit.node.kind == Kind::File {
             let content = self.upper(op)?.open_mut(&node)?;
@@ -68,20 +78,20 @@ impl Overlay {
     }
 
     /// Stages an object with the attributes, target and extended attributes of another (semantics U01, U02).
-    pub(super) fn stage_like(&self, hit: &Hit, copied_up: bool) -> Result<Node> {
+    pub(super) fn stage_like(&self, hit: &Hit, then: Content, copied_up: bool) -> Result<Node> {
         let layer = &self.stack.layers[hit.layer];
-        let stat = layer.stat(&hit.node)?;
+        let facts = layer.facts(&hit.node)?;
+        let stat = &facts.stat;
         let target = if stat.kind == Kind::Symlink { layer.target(&hit.node)? } else { Vec::new() };
-        let xattrs = layer.xattrs(&hit.node)?;
         self.upper("copy up")?.stage(&New {
             kind: stat.kind,
             attrs: stat.attrs,
             rdev: stat.rdev,
             target: &target,
-            xattrs: &xattrs,
+            xattrs: &facts.xattrs,
             marks: Marks::default(),
             copied_up,
-            faithful: self.stack.is_faithful(hit.layer),
+            faithful: then.lets_pass(&facts),
         })
     }
 
@@ -107,7 +117,7 @@ impl Overlay {
         let (Some(parent), Some((_, name))) = (parent.and_then(Place::top), path.split()) else {
             return Err(Error::new(ErrorKind::NoUpper, op));
         };
-        let node = self.stage_like(top, true)?;
+        let node = self.stage_like(top, Content::Kept, true)?;
         self.place_copy(&node, &parent.node, name, path, 0)?;
         dir.hits.insert(0, Hit { layer: 0, node, marks: Marks::default(), hidden: None });
         Ok(())
@@ -128,7 +138,7 @@ impl Overlay {
         }
         let Copy { node, bytes } = match copy {
             Some(copy) => copy,
-            None => self.stage_copy(spot, op)?,
+            None => self.stage_copy(spot, Content::Kept, op)?,
         };
         let dir = self.parents_up(spot, op)?;
         let path = spot.path.clone();

@@ -8,7 +8,7 @@ use crate::{
     Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Place, Spot, Tag,
-        copy_up::{Copy, needs_copy},
+        copy_up::{Content, Copy, needs_copy},
     },
 };
 
@@ -79,7 +79,8 @@ impl Overlay {
             let seen = self.resolve(path, follow, op)?;
             check(&seen).map_err(|e| e.or_at(path))?;
             let needed = needs_copy(&self.stack, &seen.place);
-            let copy = needed.then(|| self.stage_copy(&seen, op)).transpose().map_err(|e| e.or_at(path))?;
+            let copy =
+                needed.then(|| self.stage_copy(&seen, Content::Kept, op)).transpose().map_err(|e| e.or_at(path))?;
             let mut same = true;
             let done = self.change(path, op, || {
                 let mut spot = self.resolve(path, follow, op)?;

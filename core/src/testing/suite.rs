@@ -7,7 +7,7 @@
 use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 use crate::{
-    Facts, Kind, Layer, Name, NameBuf, Node, Time, VPath,
+    Kind, Layer, Name, NameBuf, Node, Time, VPath,
     testing::drawing::{Item, parse, read_all},
 };
 
@@ -145,9 +145,9 @@ pub fn all_facts_are_those_told_one_by_one(make: Make<'_>) {
         let node = layer.lookup(&root, entry.name.as_name()).expect("lookup works").expect("it is listed");
         let stat = layer.stat(&node).expect("stat works");
         let (marks, xattrs) = (layer.marks(&node).expect("marks work"), layer.xattrs(&node).expect("xattrs work"));
-        let facts = Facts { stat, marks, xattrs };
-        assert_eq!(layer.facts_at(&root, entry.name.as_name()).expect("facts work").as_ref(), Some(&facts));
-        assert_eq!(layer.facts(&node).expect("facts work"), facts);
+        let told = layer.facts(&node).expect("facts work");
+        assert_eq!((told.stat, &told.marks, &told.xattrs), (stat, &marks, &xattrs));
+        assert_eq!(layer.facts_at(&root, entry.name.as_name()).expect("facts work"), Some(told));
     }
     assert_eq!(layer.facts_at(&root, name("b")).expect("facts work"), None);
 }

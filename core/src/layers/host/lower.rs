@@ -83,7 +83,6 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
         names: NameRules::Bytes,
         case_blind: false,
         redirects: false,
-        faithful: true,
         omitted: Vec::new(),
     })
 }

@@ -207,7 +207,7 @@ fn smallest(dir: &Handle, after: Option<Name<'_>>, max: usize) -> io::Result<Vec
 }
 
 fn plain(stat: Stat) -> Facts {
-    Facts { stat, marks: Marks::default(), xattrs: Vec::new() }
+    Facts { stat, marks: Marks::default(), xattrs: Vec::new(), faithful: true }
 }
 
 fn keep_smallest(found: &mut Vec<Found>, max: usize) {
@@ -323,7 +323,8 @@ impl Layer for Native {
             Kind::Dir | Kind::File => self.read_marks(&object.handle, node.kind, &names)?,
             _ => Marks::default(),
         };
-        Ok(Facts { stat, marks, xattrs: self.read_xattrs(&object.handle, record, &names)? })
+        let faithful = record.is_empty();
+        Ok(Facts { stat, marks, xattrs: self.read_xattrs(&object.handle, record, &names)?, faithful })
     }
 
     /// Asks by name, and looks up only what carries more than its inode.

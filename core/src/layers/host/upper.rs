@@ -114,7 +114,6 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
         names: NameRules::Bytes,
         case_blind,
         redirects: form != Form::KernelUser,
-        faithful: true,
         omitted: Vec::new(),
     })
 }

@@ -65,7 +65,6 @@ impl Memory {
             names: NameRules::Bytes,
             case_blind: false,
             redirects: true,
-            faithful: false,
             omitted: Vec::new(),
         };
         Arc::new(Self { caps, root: root.into_node(), tree: RwLock::new(()), next: AtomicU64::new(2) })

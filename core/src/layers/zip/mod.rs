@@ -94,7 +94,6 @@ fn read(source: Arc<dyn Blob>, options: &Options) -> Result<Zip> {
         names: NameRules::Bytes,
         case_blind: false,
         redirects: false,
-        faithful: false,
         omitted: report.into_lines(),
     };
     let shared = Arc::new(Shared::new(source, found.base, stamp, options.name.clone(), index));
