@@ -4,7 +4,8 @@
   cargo xtask bench            all jobs
   cargo xtask bench J2 J5      some
 
-Peers and meters (Debian: nginx-core wrk findutils tar time) are started here, on loopback; a missing one is named.
+Peers and meters (Debian: nginx-core wrk findutils tar time; b3sum from the crate registry) are started here, on
+loopback; a missing one is named.
 The page cache is warm. Data is made once, under target/bench.
 """
 import json, os, pathlib, random, re, shutil, signal, socket, statistics, subprocess, sys, time, urllib.parse, zipfile
@@ -323,7 +324,18 @@ def j7():
     report("J7", "export of the upper as tar", "s", ours[0], theirs[0], "tar", 1.5)
 
 
-JOBS = {"J1": j1, "J2": j2, "J3": j3, "J5": j5, "J7": j7}
+def j9():
+    """Hashing a big file."""
+    folder, tools = once("bigdir", lambda path: (path.mkdir(), big(path / "big.bin"))), DATA / "tools"
+    peer = tools / "bin/b3sum"
+    if not peer.exists():
+        subprocess.run(["cargo", "install", "--quiet", "b3sum", "--version", "^1.8", "--root", tools], check=True)
+    one_thread = [peer, "--num-threads", "1", "--no-mmap", folder / "big.bin"]
+    ours, theirs = in_turn(lambda: spend([OVL, "digest", "--lower", folder, "/big.bin"]), lambda: spend(one_thread))
+    report("J9", "BLAKE3 of 1 GiB", "GiB/s", 1 / ours[0], 1 / theirs[0], "b3sum", 0.8, True)
+
+
+JOBS = {"J1": j1, "J2": j2, "J3": j3, "J5": j5, "J7": j7, "J9": j9}
 
 
 def main():
