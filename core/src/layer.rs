@@ -267,6 +267,49 @@ pub trait Layer: fmt::Debug + Send + Sync {
     fn open(&self, file: &Node) -> Result<Arc<dyn Blob>>;
 }
 
+/// Writes the methods of [`Layer`] that pass a call on to another layer: all of them, or those that are named.
+macro_rules! forward_layer {
+    (|$this:ident| $inner:expr) => {
+        forward_layer!(|$this| $inner; caps root lookup enter list stat_at stat marks xattrs facts facts_at target open);
+    };
+    (|$this:ident| $inner:expr; $($method:ident)*) => { $(forward_layer!(@$method $this $inner);)* };
+    (@caps $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; caps() -> &$crate::Caps); };
+    (@root $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; root() -> $crate::Node); };
+    (@lookup $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; lookup(dir: &$crate::Node, name: $crate::Name<'_>) -> $crate::Result<Option<$crate::Node>>);
+    };
+    (@enter $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; enter(dir: &$crate::Node, name: $crate::Name<'_>) -> $crate::Result<Option<$crate::Node>>);
+    };
+    (@list $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; list(dir: &$crate::Node, after: Option<$crate::Name<'_>>, max: usize, stats: bool)
+            -> $crate::Result<Vec<$crate::Entry>>);
+    };
+    (@stat_at $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; stat_at(dir: &$crate::Node, name: $crate::Name<'_>) -> $crate::Result<Option<$crate::Stat>>);
+    };
+    (@stat $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; stat(node: &$crate::Node) -> $crate::Result<$crate::Stat>); };
+    (@marks $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; marks(node: &$crate::Node) -> $crate::Result<$crate::Marks>); };
+    (@xattrs $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; xattrs(node: &$crate::Node) -> $crate::Result<Vec<$crate::Xattr>>);
+    };
+    (@facts $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; facts(node: &$crate::Node) -> $crate::Result<$crate::Facts>); };
+    (@facts_at $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; facts_at(dir: &$crate::Node, name: $crate::Name<'_>) -> $crate::Result<Option<$crate::Facts>>);
+    };
+    (@target $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; target(link: &$crate::Node) -> $crate::Result<Vec<u8>>); };
+    (@open $this:ident $inner:expr) => {
+        forward_layer!(@fn $this $inner; open(file: &$crate::Node) -> $crate::Result<std::sync::Arc<dyn $crate::Blob>>);
+    };
+    (@fn $this:ident $inner:expr; $method:ident($($arg:ident: $type:ty),*) -> $answer:ty) => {
+        fn $method(&self, $($arg: $type),*) -> $answer {
+            let $this = self;
+            $inner.$method($($arg),*)
+        }
+    };
+}
+pub(crate) use forward_layer;
+
 /// The content of a file, read at any place by any number of readers.
 pub trait Blob: Send + Sync {
     /// Returns the length in bytes.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::{Blob, Caps, Entry, Error, ErrorKind, Facts, Kind, Layer, Marks, Name, Node, Result, Stat, VPath, Xattr};
+use crate::{Error, ErrorKind, Kind, Layer, Node, Result, VPath, layer::forward_layer};
 
 /// A directory of a layer, as a layer.
 #[derive(Debug)]
@@ -33,55 +33,9 @@ impl Subtree {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for Subtree {
-    fn caps(&self) -> &Caps {
-        self.inner.caps()
-    }
+    forward_layer!(|this| this.inner; caps lookup enter list stat_at stat marks xattrs facts facts_at target open);
 
     fn root(&self) -> Node {
         self.root.clone()
-    }
-
-    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.inner.lookup(dir, name)
-    }
-
-    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.inner.enter(dir, name)
-    }
-
-    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        self.inner.list(dir, after, max, stats)
-    }
-
-    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
-        self.inner.stat_at(dir, name)
-    }
-
-    fn stat(&self, node: &Node) -> Result<Stat> {
-        self.inner.stat(node)
-    }
-
-    fn marks(&self, node: &Node) -> Result<Marks> {
-        self.inner.marks(node)
-    }
-
-    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        self.inner.xattrs(node)
-    }
-
-    fn facts(&self, node: &Node) -> Result<Facts> {
-        self.inner.facts(node)
-    }
-
-    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
-        self.inner.facts_at(dir, name)
-    }
-
-    fn target(&self, link: &Node) -> Result<Vec<u8>> {
-        self.inner.target(link)
-    }
-
-    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        self.inner.open(file)
     }
 }

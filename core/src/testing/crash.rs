@@ -12,9 +12,8 @@ use std::{
 };
 
 use crate::{
-    Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Error, ErrorKind, Facts, Kind, Layer, Leave, Marks, Name,
-    NameBuf, New, Node, Result, Stat, Step, Stored, Time, WritableLayer, Xattr, layers::memory::Memory,
-    testing::drawing::read_all,
+    Attrs, Blob, BlobMut, Change, Device, Error, ErrorKind, Kind, Layer, Leave, Marks, NameBuf, New, Node, Result,
+    Step, Stored, Time, WritableLayer, Xattr, layer::forward_layer, layers::memory::Memory, testing::drawing::read_all,
 };
 
 /// What a file shows whose content was never synced.
@@ -196,57 +195,7 @@ impl fmt::Debug for Crashing {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for Crashing {
-    fn caps(&self) -> &Caps {
-        self.live.caps()
-    }
-
-    fn root(&self) -> Node {
-        self.live.root()
-    }
-
-    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.live.lookup(dir, name)
-    }
-
-    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.live.enter(dir, name)
-    }
-
-    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        self.live.list(dir, after, max, stats)
-    }
-
-    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
-        self.live.stat_at(dir, name)
-    }
-
-    fn stat(&self, node: &Node) -> Result<Stat> {
-        self.live.stat(node)
-    }
-
-    fn marks(&self, node: &Node) -> Result<Marks> {
-        self.live.marks(node)
-    }
-
-    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        self.live.xattrs(node)
-    }
-
-    fn facts(&self, node: &Node) -> Result<Facts> {
-        self.live.facts(node)
-    }
-
-    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
-        self.live.facts_at(dir, name)
-    }
-
-    fn target(&self, link: &Node) -> Result<Vec<u8>> {
-        self.live.target(link)
-    }
-
-    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        self.live.open(file)
-    }
+    forward_layer!(|this| this.live);
 }
 
 #[deny(clippy::missing_trait_methods)]

@@ -14,8 +14,7 @@ use super::{
     sys::Handle,
 };
 use crate::{
-    Blob, BlobMut, Caps, Change, Entry, Facts, Kind, Layer, Marks, Name, New, Node, Opaque, Result, Stat, Step, Time,
-    WritableLayer, Xattr,
+    BlobMut, Change, Kind, Layer, New, Node, Opaque, Result, Stat, Step, Time, WritableLayer, layer::forward_layer,
 };
 
 /// An upper in one of the kernel's forms.
@@ -150,57 +149,7 @@ impl Kernel {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for Kernel {
-    fn caps(&self) -> &Caps {
-        self.native.caps()
-    }
-
-    fn root(&self) -> Node {
-        self.native.root()
-    }
-
-    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.native.lookup(dir, name)
-    }
-
-    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.native.enter(dir, name)
-    }
-
-    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        self.native.list(dir, after, max, stats)
-    }
-
-    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
-        self.native.stat_at(dir, name)
-    }
-
-    fn stat(&self, node: &Node) -> Result<Stat> {
-        self.native.stat(node)
-    }
-
-    fn marks(&self, node: &Node) -> Result<Marks> {
-        self.native.marks(node)
-    }
-
-    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        self.native.xattrs(node)
-    }
-
-    fn facts(&self, node: &Node) -> Result<Facts> {
-        self.native.facts(node)
-    }
-
-    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
-        self.native.facts_at(dir, name)
-    }
-
-    fn target(&self, link: &Node) -> Result<Vec<u8>> {
-        self.native.target(link)
-    }
-
-    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        self.native.open(file)
-    }
+    forward_layer!(|this| this.native);
 }
 
 impl WritableLayer for Kernel {

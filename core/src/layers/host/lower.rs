@@ -10,7 +10,7 @@ use super::{
     portable::Tree,
     sys::Handle,
 };
-use crate::{Blob, Caps, Entry, Facts, Layer, Marks, Name, NameRules, Node, Result, Stat, Xattr};
+use crate::{Caps, Layer, NameRules, Result, layer::forward_layer};
 
 /// How a host directory is read.
 #[derive(Clone, Debug, Default)]
@@ -89,55 +89,5 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for HostLower {
-    fn caps(&self) -> &Caps {
-        self.tree.caps()
-    }
-
-    fn root(&self) -> Node {
-        self.tree.root()
-    }
-
-    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.tree.lookup(dir, name)
-    }
-
-    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.tree.enter(dir, name)
-    }
-
-    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        self.tree.list(dir, after, max, stats)
-    }
-
-    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
-        self.tree.stat_at(dir, name)
-    }
-
-    fn stat(&self, node: &Node) -> Result<Stat> {
-        self.tree.stat(node)
-    }
-
-    fn marks(&self, node: &Node) -> Result<Marks> {
-        self.tree.marks(node)
-    }
-
-    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        self.tree.xattrs(node)
-    }
-
-    fn facts(&self, node: &Node) -> Result<Facts> {
-        self.tree.facts(node)
-    }
-
-    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
-        self.tree.facts_at(dir, name)
-    }
-
-    fn target(&self, link: &Node) -> Result<Vec<u8>> {
-        self.tree.target(link)
-    }
-
-    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        self.tree.open(file)
-    }
+    forward_layer!(|this| this.tree);
 }

@@ -16,10 +16,7 @@ use super::{
     sys::{self, Handle},
     work::{self, Work},
 };
-use crate::{
-    Blob, BlobMut, Caps, Entry, Facts, Layer, Marks, Name, NameRules, New, Node, Result, Stat, Step, Time,
-    WritableLayer, Xattr,
-};
+use crate::{BlobMut, Caps, Layer, NameRules, New, Node, Result, Step, Time, WritableLayer, layer::forward_layer};
 
 /// How an upper is opened.
 #[derive(Clone, Debug, Default)]
@@ -120,57 +117,7 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for HostUpper {
-    fn caps(&self) -> &Caps {
-        self.tree.caps()
-    }
-
-    fn root(&self) -> Node {
-        self.tree.root()
-    }
-
-    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.tree.lookup(dir, name)
-    }
-
-    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.tree.enter(dir, name)
-    }
-
-    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        self.tree.list(dir, after, max, stats)
-    }
-
-    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
-        self.tree.stat_at(dir, name)
-    }
-
-    fn stat(&self, node: &Node) -> Result<Stat> {
-        self.tree.stat(node)
-    }
-
-    fn marks(&self, node: &Node) -> Result<Marks> {
-        self.tree.marks(node)
-    }
-
-    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        self.tree.xattrs(node)
-    }
-
-    fn facts(&self, node: &Node) -> Result<Facts> {
-        self.tree.facts(node)
-    }
-
-    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
-        self.tree.facts_at(dir, name)
-    }
-
-    fn target(&self, link: &Node) -> Result<Vec<u8>> {
-        self.tree.target(link)
-    }
-
-    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        self.tree.open(file)
-    }
+    forward_layer!(|this| this.tree);
 }
 
 impl WritableLayer for HostUpper {

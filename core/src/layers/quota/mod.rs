@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
-    Blob, BlobMut, Caps, Entry, Error, ErrorKind, Facts, Kind, Layer, Marks, Name, New, Node, Result, Stat, Step,
-    Stored, Time, WritableLayer, Xattr,
+    Blob, BlobMut, Error, ErrorKind, Kind, Layer, New, Node, Result, Step, Stored, Time, WritableLayer,
+    layer::forward_layer,
 };
 use ledger::Ledger;
 
@@ -133,57 +133,7 @@ impl Shared {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for Quota {
-    fn caps(&self) -> &Caps {
-        self.inner().caps()
-    }
-
-    fn root(&self) -> Node {
-        self.inner().root()
-    }
-
-    fn lookup(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.inner().lookup(dir, name)
-    }
-
-    fn enter(&self, dir: &Node, name: Name<'_>) -> Result<Option<Node>> {
-        self.inner().enter(dir, name)
-    }
-
-    fn list(&self, dir: &Node, after: Option<Name<'_>>, max: usize, stats: bool) -> Result<Vec<Entry>> {
-        self.inner().list(dir, after, max, stats)
-    }
-
-    fn stat_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Stat>> {
-        self.inner().stat_at(dir, name)
-    }
-
-    fn stat(&self, node: &Node) -> Result<Stat> {
-        self.inner().stat(node)
-    }
-
-    fn marks(&self, node: &Node) -> Result<Marks> {
-        self.inner().marks(node)
-    }
-
-    fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
-        self.inner().xattrs(node)
-    }
-
-    fn facts(&self, node: &Node) -> Result<Facts> {
-        self.inner().facts(node)
-    }
-
-    fn facts_at(&self, dir: &Node, name: Name<'_>) -> Result<Option<Facts>> {
-        self.inner().facts_at(dir, name)
-    }
-
-    fn target(&self, link: &Node) -> Result<Vec<u8>> {
-        self.inner().target(link)
-    }
-
-    fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        self.inner().open(file)
-    }
+    forward_layer!(|this| this.inner());
 }
 
 #[deny(clippy::missing_trait_methods)]
