@@ -10,8 +10,14 @@ mod changes;
 mod columns;
 mod config;
 mod digest;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod guides;
 mod inspect;
+#[cfg(target_os = "linux")]
+mod mount;
+#[cfg(target_os = "linux")]
+mod mounts;
 mod notes;
 mod print;
 mod session;
@@ -22,6 +28,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+#[cfg(not(target_os = "linux"))]
+use self::{elsewhere as mount, elsewhere as mounts};
 use crate::cli::{exit::Failure, parse, serve::ServeArgs};
 
 const EXAMPLES: &str = "\
@@ -33,6 +41,7 @@ Examples:
   ovl discard index.html --lower site.zip --upper ./changes
   ovl export --format zip --output result.zip --lower site.zip --upper ./changes
   ovl inspect site.zip
+  ovl mount --lower ./base --upper ./changes /mnt/work
   source <(ovl completions bash)
 
 The layers can also stand in the environment (OVL_LOWER, one a line, and OVL_UPPER) or in the
@@ -72,6 +81,12 @@ enum Command {
     Digest(digest::Digest),
     /// Lists what an archive holds as it would be served, and what was left out and why.
     Inspect(inspect::Inspect),
+    /// Mounts the stack as a file system (Linux).
+    Mount(mount::Mount),
+    /// Ends a mount (Linux).
+    Unmount(mount::Unmount),
+    /// Lists the overlays that the kernel has mounted, with their layers (Linux).
+    Mounts(mounts::Mounts),
     /// Shows the settings in force.
     #[command(subcommand)]
     Config(config::Config),
@@ -105,6 +120,9 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Import(import) => import.run(),
         Command::Digest(digest) => digest.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Mount(mount) => mount.run(),
+        Command::Unmount(unmount) => unmount.run(),
+        Command::Mounts(mounts) => mounts.run(),
         Command::Config(config) => config.run(&parsed),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -18,6 +18,12 @@ const COMMANDS: &[&str] = &[
     "import",
     "digest",
     "inspect",
+    #[cfg(target_os = "linux")]
+    "mount",
+    #[cfg(target_os = "linux")]
+    "unmount",
+    #[cfg(target_os = "linux")]
+    "mounts",
     "config",
     "config show",
     "completions",
