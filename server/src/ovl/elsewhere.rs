@@ -15,6 +15,7 @@ pub(super) struct Elsewhere {
 
 pub(super) type Mount = Elsewhere;
 pub(super) type Mounts = Elsewhere;
+pub(super) type Run = Elsewhere;
 pub(super) type Unmount = Elsewhere;
 
 impl Elsewhere {

@@ -20,6 +20,8 @@ mod mount;
 mod mounts;
 mod notes;
 mod print;
+#[cfg(target_os = "linux")]
+mod run;
 mod session;
 mod show;
 mod why;
@@ -29,7 +31,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(not(target_os = "linux"))]
-use self::{elsewhere as mount, elsewhere as mounts};
+use self::{elsewhere as mount, elsewhere as mounts, elsewhere as run};
 use crate::cli::{exit::Failure, parse, serve::ServeArgs};
 
 const EXAMPLES: &str = "\
@@ -87,6 +89,12 @@ enum Command {
     Unmount(mount::Unmount),
     /// Lists the overlays that the kernel has mounted, with their layers (Linux).
     Mounts(mounts::Mounts),
+    /// Runs a command in the stack, mounted for it alone, and tells what it changed (Linux; needs no root).
+    ///
+    /// Without --upper, the changes are thrown away at the end, unless they are exported or a person says to keep them.
+    /// In an upper they are kept, unless they are its only ones and are to be thrown away. The exit code is that of the
+    /// command, 128 and the number of the signal that ended it, or one of ovl's own.
+    Run(run::Run),
     /// Shows the settings in force.
     #[command(subcommand)]
     Config(config::Config),
@@ -123,6 +131,7 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Mount(mount) => mount.run(),
         Command::Unmount(unmount) => unmount.run(),
         Command::Mounts(mounts) => mounts.run(),
+        Command::Run(run) => run.run(),
         Command::Config(config) => config.run(&parsed),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

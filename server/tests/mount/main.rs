@@ -4,4 +4,5 @@
 
 mod kernel;
 mod place;
+mod run;
 mod table;

@@ -24,6 +24,8 @@ const COMMANDS: &[&str] = &[
     "unmount",
     #[cfg(target_os = "linux")]
     "mounts",
+    #[cfg(target_os = "linux")]
+    "run",
     "config",
     "config show",
     "completions",

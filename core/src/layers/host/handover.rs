@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 
+/// What the kernel makes in its work directory.
+const WORK: &[u8] = b"work";
+
 /// An upper that the kernel can mount, and that nobody else opens before this is dropped.
 ///
 /// It says nothing about a mount: keep it until the mount is in the table that others read.
@@ -58,6 +61,18 @@ impl KernelUpper {
     /// Returns the upper's root.
     pub fn upper(&self) -> BorrowedFd<'_> {
         self.upper.as_fd()
+    }
+
+    /// Removes what an ended mount leaves in the work directory: a directory that nobody may enter, and in it the
+    /// device of which whiteouts were links. The mark of a volatile mount stays.
+    pub fn tidy(&self) {
+        let mut names = Vec::new();
+        let entered = self.kernel.child(WORK).and_then(|work| {
+            work.scan(&mut |name, _| names.push(name.to_owned()))?;
+            names.iter().filter(|name| name.starts_with(b"#")).try_for_each(|name| work.unlink(name))
+        });
+        // What stays is removed by the kernel at its next mount.
+        let _stays = entered.and_then(|()| self.kernel.remove_dir(WORK));
     }
 
     /// Returns the directory that the kernel may work in.
