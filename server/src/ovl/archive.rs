@@ -119,6 +119,7 @@ enum Conflict {
 
 impl Export {
     /// Returns the export of what an upper changes into a new file, from which `ovl import` makes that upper again.
+    #[cfg(target_os = "linux")]
     pub(super) fn of_changes(output: PathBuf, notes: Notes, stack: StackArgs) -> Self {
         Self {
             path: "/".into(),

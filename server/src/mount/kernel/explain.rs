@@ -43,7 +43,7 @@ fn what(step: &Step<'_>) -> String {
 fn cause(step: &Step<'_>, errno: Errno) -> (u8, String) {
     let (code, cause) = match (step, errno) {
         (Step::Begin, Errno::PERM) => {
-            (code::PERMISSION, "only root may; `ovl run` starts a command in a mount of its own without root")
+            (code::PERMISSION, "this user may not mount; root may, and `ovl run` mounts for one command without root")
         }
         (Step::Begin, Errno::NODEV) => (code::FAILED, "this kernel has no overlay (its module `overlay` is missing)"),
         (Step::Begin, Errno::NOSYS) => (code::FAILED, "this kernel is older than 5.2 and has not the calls for it"),
