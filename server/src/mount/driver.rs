@@ -25,37 +25,40 @@ pub(crate) enum Driver {
 /// Returns why the kernel mounts this stack.
 ///
 /// # Errors
-/// A stack that it cannot mount (1), as long as there is no other driver, and layers that cannot be looked at.
+/// What the kernel cannot mount, as long as there is no other driver: other layers than directories, and limits (1), a
+/// process that may not mount (5), an upper that only ovl reads (9); and layers that cannot be looked at.
 pub(crate) fn choose(wanted: Driver, stack: &StackArgs) -> Result<String, Failure> {
     if wanted == Driver::Fuse {
         return Err(Failure::new(code::FAILED, "the driver fuse is not built in yet; take --driver kernel"));
     }
-    match (obstacle(stack)?, wanted) {
-        (None, Driver::Kernel) => Ok("asked for".into()),
-        (None, _) => Ok("every layer is a directory that it can stack".into()),
-        (Some(why), Driver::Kernel) => Err(Failure::new(code::FAILED, format!("the kernel cannot mount this: {why}"))),
-        (Some(why), _) => Err(Failure::new(
-            code::FAILED,
-            format!("the kernel cannot mount this: {why}; and fuse is not built in yet"),
-        )),
+    let (reason, otherwise) = match wanted {
+        Driver::Kernel => ("asked for", ""),
+        _ => ("every layer is a directory that it can stack", "; and fuse is not built in yet"),
+    };
+    match obstacle(stack)? {
+        None => Ok(reason.into()),
+        Some(Failure { code, message }) => {
+            Err(Failure::new(code, format!("the kernel cannot mount this: {message}{otherwise}")))
+        }
     }
 }
 
 /// Returns what the kernel's overlay cannot do of what was asked for.
-fn obstacle(args: &StackArgs) -> Result<Option<String>, Failure> {
+fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
+    let failed = |why: String| Ok(Some(Failure::new(code::FAILED, why)));
     for lower in &args.lower {
         if let Some(what) = odd(lower)? {
-            return Ok(Some(format!("the lower {} is {what}, and it stacks directories alone", lower.path.display())));
+            return failed(format!("the lower {} is {what}, and it stacks directories alone", lower.path.display()));
         }
     }
     let upper = args.upper.as_ref();
     if upper.is_some_and(|upper| upper.medium == Some(Medium::Memory)) {
-        return Ok(Some("the upper is in memory, and it keeps changes in a directory".into()));
+        return failed("the upper is in memory, and it keeps changes in a directory".into());
     }
     if args.quota.is_some() || args.quota_entries.is_some() {
-        return Ok(Some("it limits no upper (--quota, --quota-entries)".into()));
+        return failed("it limits no upper (--quota, --quota-entries)".into());
     }
-    Ok(upper.and_then(portable).or_else(|| kernel::unavailable().map(|failure| failure.message)))
+    Ok(upper.and_then(portable).or_else(kernel::unavailable))
 }
 
 fn odd(lower: &LayerSpec) -> Result<Option<&'static str>, Failure> {
@@ -67,7 +70,8 @@ fn odd(lower: &LayerSpec) -> Result<Option<&'static str>, Failure> {
 }
 
 /// Returns the obstacle of an upper that only ovl reads. What else is wrong with it is told when it is opened.
-fn portable(upper: &LayerSpec) -> Option<String> {
+fn portable(upper: &LayerSpec) -> Option<Failure> {
     let is_portable = host::recorded_form(&upper.path).is_ok_and(|form| form == Some(Form::Portable));
-    is_portable.then(|| format!("the upper {} is portable: only ovl reads it", upper.path.display()))
+    let why = || format!("the upper {} is portable: only ovl reads it", upper.path.display());
+    is_portable.then(|| Failure::new(code::WRONG_FORM, why()))
 }

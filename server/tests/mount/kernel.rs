@@ -128,6 +128,10 @@ fn what_the_kernel_would_refuse_is_refused_with_the_reason() {
         assert!(real == code && why.contains(reason), "{line}: {real} {why}");
         assert_eq!(place.mounted(), None, "{line}");
     }
+    // From now on the form is recorded.
+    assert_eq!(place.fails("discard --yes a --lower low --upper p --upper-form portable").0, 3);
+    let (code, why) = place.fails("mount --lower low --upper p m");
+    assert!(code == 9 && why.contains("only ovl reads it"), "{code} {why}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn of_a_user() -> Option<Place> {
     fs::copy(env!("CARGO_BIN_EXE_ovl"), place.path("ovl")).unwrap();
     give(&place.path(""));
     let said = String::from_utf8(by_user(&place, "true", &[]).stderr).unwrap();
-    if said.contains("no mount namespace") || said.contains("cannot mount") {
+    if said.contains("no mount namespace") || said.contains("no overlay") {
         eprintln!("skipped: {said}");
         return None;
     }
@@ -159,4 +159,14 @@ fn the_upper_is_in_use_while_the_command_runs() {
     );
     let output = by_root(&place, &format!("touch new; {inner}"), &["--upper", "u"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "8\n", "{}", said(&output));
+}
+
+#[test]
+fn a_user_who_may_not_mount_is_told_how_to() {
+    let Some(place) = of_a_user() else { return };
+    let mut command = Command::new(place.path("ovl"));
+    command.current_dir(place.path("")).env_clear().args(["mount", "--lower", "low", "--upper", "u", "m"]);
+    let (code, why) = failed(command.uid(NOBODY).gid(NOBODY).output().unwrap());
+    assert!(code == 5 && why.contains("ovl run"), "{code} {why}");
+    assert!(!place.path("u").exists());
 }

@@ -31,7 +31,7 @@ pub(super) fn step(step: &Step<'_>, errno: Errno, said: &str) -> Failure {
 
 fn what(step: &Step<'_>) -> String {
     match step {
-        Step::Begin => "cannot mount an overlay".into(),
+        Step::Begin => "no overlay".into(),
         Step::Lower(lower) => format!("the kernel does not take the lower {}", lower.path.display()),
         Step::Upper => "the kernel does not take the upper".into(),
         Step::Option(name) => format!("the kernel does not take the option {name}"),
