@@ -13,6 +13,7 @@
 //! problem/             every error, from one table
 //! events  counters     what happened
 //! ovl/                 the other program: the engine without a server
+//! mount/               the stack as a file system (Linux)
 //! ```
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,8 @@ pub mod events;
 pub mod guard;
 mod handlers;
 mod json;
+#[cfg(target_os = "linux")]
+mod mount;
 pub mod openapi;
 pub mod ovl;
 pub mod problem;

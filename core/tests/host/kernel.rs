@@ -1,15 +1,15 @@
 //! The kernel mounts what we wrote, and shows the same tree.
 
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use ovl_core::{
-    Change,
-    layers::host::{Form, UpperOptions},
+    Change, ErrorKind,
+    layers::host::{self, Form, UpperOptions},
     overlay::{Follow, Removal, RenameHow},
 };
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use crate::place::{Mount, Place, ctx, form, is_root, on_host, path, put, shown};
+use crate::place::{Mount, Place, ctx, form, is_root, on_host, path, put, read, shown};
 
 /// Lets the kernel mount `u` over `l`, with a work directory of its own.
 fn mount(place: &Place, extra: &str) -> Mount {
@@ -114,8 +114,100 @@ fn a_kernel_mount_on_the_upper_is_busy() {
     place.dir("u");
     let mount = mount(&place, "");
     let error = place.upper(UpperOptions::default()).unwrap_err();
-    assert_eq!(error.kind(), ovl_core::ErrorKind::Busy);
+    assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(error.to_string().contains(mount.path().to_str().unwrap()), "{error}");
+}
+
+/// Lets the kernel mount `u` over `l` in the place that ovl keeps for it, for a moment.
+fn mount_in_our_work(place: &Place, extra: &str) {
+    lower_tree(place);
+    let upper = host::upper_for_kernel(&place.dir("u"), &UpperOptions::default(), true).unwrap();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}/kernel{extra}",
+        place.path("l").display(),
+        place.path("u").display(),
+        place.path("u.ovl-work").display()
+    );
+    let mount = Mount::new("overlay", &options, place.path("merged"));
+    drop(upper);
+    // Copying a file with two names up is what fills an index.
+    fs::write(mount.path().join("f"), "kernel").unwrap();
+}
+
+fn why_not(place: &Place) -> (ErrorKind, String) {
+    let error = place.upper(UpperOptions::default()).unwrap_err();
+    (error.kind(), error.to_string())
+}
+
+#[test]
+fn an_upper_that_goes_to_the_kernel_is_held_meanwhile() {
+    let place = Place::new();
+    let upper = place.dir("u");
+    let mine = UpperOptions { form: Some(Form::KernelUser), ..UpperOptions::default() };
+    let held = host::upper_for_kernel(&upper, &mine, false).unwrap();
+    assert_eq!(held.form(), Form::KernelUser);
+    assert_eq!(why_not(&place).0, ErrorKind::Busy);
+    drop(held);
+    assert!(place.upper(UpperOptions::default()).is_ok());
+}
+
+#[test]
+fn a_portable_upper_does_not_go_to_the_kernel() {
+    let place = Place::new();
+    drop(place.upper(form(Form::Portable)).unwrap());
+    let error = host::upper_for_kernel(&place.path("u"), &UpperOptions::default(), false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongForm);
+    assert!(error.to_string().contains("recorded on the upper"), "{error}");
+}
+
+#[test]
+fn a_volatile_mount_must_be_accounted_for_before_anyone_writes() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    mount_in_our_work(&place, ",volatile");
+    let (kind, why) = why_not(&place);
+    assert!(kind == ErrorKind::Unsupported && why.contains("--volatile"), "{why}");
+    assert!(host::upper_for_kernel(&place.path("u"), &UpperOptions::default(), false).is_err());
+    fs::remove_dir_all(place.path("u.ovl-work/kernel/work/incompat")).unwrap();
+    assert_eq!(read(&place.overlay(UpperOptions::default()), "f"), "kernel");
+}
+
+#[test]
+fn an_upper_with_an_index_is_written_by_the_kernel_alone() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.file("l/f", "f");
+    fs::hard_link(place.path("l/f"), place.path("l/f2")).unwrap();
+    mount_in_our_work(&place, ",index=on");
+    let (kind, why) = why_not(&place);
+    assert!(kind == ErrorKind::Unsupported && why.contains("--index"), "{why}");
+    let again = |index| host::upper_for_kernel(&place.path("u"), &UpperOptions::default(), index);
+    assert!(again(false).is_err() && again(true).is_ok());
+}
+
+#[test]
+fn mounts_are_told_with_their_layers() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let (lower, upper) = (place.dir("l:,x"), place.dir("u:,x"));
+    let escaped = |path: &Path| path.to_str().unwrap().replace(':', "\\:").replace(',', "\\,");
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        escaped(&lower),
+        escaped(&upper),
+        place.dir("w").display()
+    );
+    let mount = Mount::new("overlay", &options, place.path("merged"));
+    let found = host::overlay_mounts().unwrap().into_iter().find(|found| found.point == mount.path()).unwrap();
+    assert_eq!((found.lowers, found.upper), (vec![lower], Some(upper.clone())));
+    assert!(found.options.iter().any(|option| option == "userxattr") && !found.read_only);
+    assert_eq!(host::upper(&upper, UpperOptions::default()).unwrap_err().kind(), ErrorKind::Busy);
 }
 
 #[test]

@@ -137,17 +137,22 @@ fn beneath(layer: Arc<dyn Layer>, spec: &LayerSpec) -> Result<Arc<dyn Layer>, Fa
     if spec.root.is_root() {
         return Ok(layer);
     }
+    Subtree::new(layer, &spec.root).map(|layer| layer as Arc<dyn Layer>).map_err(|error| root_failure(spec, &error))
+}
+
+/// Tells why a lower does not show the directory that `root=` names.
+pub(crate) fn root_failure(spec: &LayerSpec, error: &Error) -> Failure {
     let (shown, root) = (spec.path.display(), &spec.root);
-    Subtree::new(layer, root).map(|layer| layer as Arc<dyn Layer>).map_err(|error| match error.kind() {
+    match error.kind() {
         ErrorKind::NotFound => {
             let advice = "check root= (without it, `ovl ls -R` shows what there is)";
             Failure::new(code::NOT_FOUND, format!("the lower {shown} has no directory {root}; {advice}"))
         }
-        ErrorKind::NotADirectory => {
+        ErrorKind::NotADirectory | ErrorKind::Loop => {
             Failure::usage(format!("{root} in the lower {shown} is no directory; root= takes none else"))
         }
-        _ => lower_failure(&spec.path, &error),
-    })
+        _ => lower_failure(&spec.path, error),
+    }
 }
 
 fn archive(spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>> {
@@ -165,7 +170,7 @@ fn archive(spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>
 }
 
 /// Tells a directory from a zip by what is there, not by the name.
-fn detect(path: &Path) -> Result<Medium, Failure> {
+pub(crate) fn detect(path: &Path) -> Result<Medium, Failure> {
     let failed = |error: Error| lower_failure(path, &error);
     let meta = std::fs::metadata(path).map_err(|error| failed(error.into()))?;
     if meta.is_dir() {
@@ -179,7 +184,8 @@ fn detect(path: &Path) -> Result<Medium, Failure> {
     Err(Failure::new(code::CORRUPT, format!("{shown} is neither a directory nor a zip; is the download complete?")))
 }
 
-fn lower_failure(path: &Path, error: &Error) -> Failure {
+/// Tells why a lower cannot be opened.
+pub(crate) fn lower_failure(path: &Path, error: &Error) -> Failure {
     let shown = path.display();
     let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
     match error.kind() {
@@ -200,7 +206,7 @@ fn upper(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<(Arc<dyn Writ
 }
 
 /// Returns the directory that an upper is, `None` for memory. Refuses a zip, and a directory that a lower overlaps.
-fn directory_of<'a>(spec: &'a LayerSpec, args: &StackArgs) -> Result<Option<&'a Path>, Failure> {
+pub(crate) fn directory_of<'a>(spec: &'a LayerSpec, args: &StackArgs) -> Result<Option<&'a Path>, Failure> {
     if !spec.root.is_root() {
         return Err(Failure::usage("root= is for a lower: changes go to the root of an upper; name that directory"));
     }
@@ -214,7 +220,15 @@ fn directory_of<'a>(spec: &'a LayerSpec, args: &StackArgs) -> Result<Option<&'a 
 }
 
 fn directory(spec: &LayerSpec, args: &StackArgs) -> Result<(Arc<dyn WritableLayer>, Sheet), Failure> {
-    let options = UpperOptions {
+    let options = upper_options(spec, args);
+    let layer = host::upper(&spec.path, options).map_err(|error| upper_failure(&spec.path, &error))?;
+    let form = Some((layer.form().to_string(), HostUpper::form_reason(&layer).to_owned()));
+    Ok((layer, Sheet { form, ..Sheet::of(spec, true) }))
+}
+
+/// Returns how an upper is opened.
+pub(crate) fn upper_options(spec: &LayerSpec, args: &StackArgs) -> UpperOptions {
+    UpperOptions {
         name: name(spec),
         work: args.work.clone(),
         form: args.upper_form.map(form),
@@ -224,13 +238,11 @@ fn directory(spec: &LayerSpec, args: &StackArgs) -> Result<(Arc<dyn WritableLaye
             DurabilityArg::None => Durability::None,
         },
         privileged_metadata: args.privileged_metadata,
-    };
-    let layer = host::upper(&spec.path, options).map_err(|error| upper_failure(&spec.path, &error))?;
-    let form = Some((layer.form().to_string(), HostUpper::form_reason(&layer).to_owned()));
-    Ok((layer, Sheet { form, ..Sheet::of(spec, true) }))
+    }
 }
 
-fn form(arg: FormArg) -> Form {
+/// Returns the engine's word for a form.
+pub(crate) fn form(arg: FormArg) -> Form {
     match arg {
         FormArg::KernelTrusted => Form::KernelTrusted,
         FormArg::KernelUser => Form::KernelUser,
@@ -240,16 +252,21 @@ fn form(arg: FormArg) -> Form {
 
 /// Refuses an upper that is a lower, lies inside one or holds one: changes would show twice.
 fn refuse_overlap(upper: &Path, lower: &Path) -> Result<(), Failure> {
-    let stands = |path: &Path| if path.is_dir() { Some(path.to_owned()) } else { None };
-    let Some(lower) = stands(lower) else { return Ok(()) };
-    let Some(nearest) = stands(upper).or_else(|| stands(holder(upper))) else { return Ok(()) };
-    let inside = host::is_same_or_within(&nearest, &lower)?;
-    let holds = upper.is_dir() && host::is_same_or_within(&lower, upper)?;
-    if !inside && !holds {
+    if !overlap(upper, lower)? {
         return Ok(());
     }
     let (upper, lower) = (upper.display(), lower.display());
     Err(Failure::usage(format!("the upper {upper} and the lower {lower} overlap; put the upper somewhere else")))
+}
+
+/// Returns whether one of two directories is the other, or lies inside it. The first may be missing yet.
+pub(crate) fn overlap(one: &Path, other: &Path) -> Result<bool, Failure> {
+    let stands = |path: &Path| if path.is_dir() { Some(path.to_owned()) } else { None };
+    let Some(other) = stands(other) else { return Ok(false) };
+    let Some(nearest) = stands(one).or_else(|| stands(holder(one))) else { return Ok(false) };
+    let inside = host::is_same_or_within(&nearest, &other)?;
+    let holds = one.is_dir() && host::is_same_or_within(&other, one)?;
+    Ok(inside || holds)
 }
 
 /// Returns the directory in which a path stands.
@@ -267,7 +284,8 @@ fn unreadable(path: &Path, error: &Error) -> Failure {
     }
 }
 
-fn upper_failure(path: &Path, error: &Error) -> Failure {
+/// Tells why an upper cannot be opened.
+pub(crate) fn upper_failure(path: &Path, error: &Error) -> Failure {
     let shown = path.display();
     let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
     match error.kind() {

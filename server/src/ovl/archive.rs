@@ -118,6 +118,22 @@ enum Conflict {
 }
 
 impl Export {
+    /// Returns the export of what an upper changes into a new file, from which `ovl import` makes that upper again.
+    #[cfg(target_os = "linux")]
+    pub(super) fn of_changes(output: PathBuf, notes: Notes, stack: StackArgs) -> Self {
+        Self {
+            path: "/".into(),
+            format: None,
+            what: "upper".into(),
+            whiteouts: Dialect::Kernel,
+            output: Some(output),
+            json: false,
+            yes: false,
+            notes,
+            stack,
+        }
+    }
+
     pub(super) fn run(self) -> Result<(), Failure> {
         let session = Session::to_read(&self.stack)?;
         let (tree, at) = (session.tree(&self.what)?, path(&self.path)?);

@@ -36,15 +36,21 @@ impl Consent {
 /// # Errors
 /// A no (1), and `unasked` where there is no terminal.
 pub(super) fn ask(question: &str, unasked: impl FnOnce() -> Failure) -> Result<(), Failure> {
+    match answer(question)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::new(code::FAILED, "nothing was changed; say y or --yes to go ahead")),
+        None => Err(unasked()),
+    }
+}
+
+/// Returns whether a person on a terminal says yes; `None` where there is none.
+pub(super) fn answer(question: &str) -> Result<Option<bool>, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(unasked());
+        return Ok(None);
     }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
     let unheard = |error| Failure::io("cannot read the answer", error, "say --yes instead");
     io::stderr().flush().and_then(|()| io::stdin().lock().read_line(&mut answer)).map_err(unheard)?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::new(code::FAILED, "nothing was changed; say y or --yes to go ahead")),
-    }
+    Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
 }

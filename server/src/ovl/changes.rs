@@ -119,7 +119,8 @@ fn print(list: &mut List, change: &Changed) -> Result<(), Failure> {
     list.line(|out| text(out, change), change.path.as_bytes(), || ChangeBody::of(change))
 }
 
-fn text(out: &mut Vec<u8>, change: &Changed) {
+/// Writes a change as people read it.
+pub(super) fn text(out: &mut Vec<u8>, change: &Changed) {
     left(out, word(&change.what), 12);
     if let What::Renamed { from } = &change.what {
         out.extend(format!("{from} -> ").bytes());

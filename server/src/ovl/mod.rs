@@ -10,10 +10,18 @@ mod changes;
 mod columns;
 mod config;
 mod digest;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod guides;
 mod inspect;
+#[cfg(target_os = "linux")]
+mod mount;
+#[cfg(target_os = "linux")]
+mod mounts;
 mod notes;
 mod print;
+#[cfg(target_os = "linux")]
+mod run;
 mod session;
 mod show;
 mod why;
@@ -22,6 +30,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+#[cfg(not(target_os = "linux"))]
+use self::{elsewhere as mount, elsewhere as mounts, elsewhere as run};
 use crate::cli::{exit::Failure, parse, serve::ServeArgs};
 
 const EXAMPLES: &str = "\
@@ -33,6 +43,7 @@ Examples:
   ovl discard index.html --lower site.zip --upper ./changes
   ovl export --format zip --output result.zip --lower site.zip --upper ./changes
   ovl inspect site.zip
+  ovl mount --lower ./base --upper ./changes /mnt/work
   source <(ovl completions bash)
 
 The layers can also stand in the environment (OVL_LOWER, one a line, and OVL_UPPER) or in the
@@ -72,6 +83,18 @@ enum Command {
     Digest(digest::Digest),
     /// Lists what an archive holds as it would be served, and what was left out and why.
     Inspect(inspect::Inspect),
+    /// Mounts the stack as a file system (Linux).
+    Mount(mount::Mount),
+    /// Ends a mount (Linux).
+    Unmount(mount::Unmount),
+    /// Lists the overlays that the kernel has mounted, with their layers (Linux).
+    Mounts(mounts::Mounts),
+    /// Runs a command in the stack, mounted for it alone, and tells what it changed (Linux; needs no root).
+    ///
+    /// Without --upper, the changes are thrown away at the end, unless they are exported or a person says to keep them.
+    /// In an upper they are kept, unless they are its only ones and are to be thrown away. The exit code is that of the
+    /// command, 128 and the number of the signal that ended it, or one of ovl's own.
+    Run(run::Run),
     /// Shows the settings in force.
     #[command(subcommand)]
     Config(config::Config),
@@ -105,6 +128,10 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Import(import) => import.run(),
         Command::Digest(digest) => digest.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Mount(mount) => mount.run(),
+        Command::Unmount(unmount) => unmount.run(),
+        Command::Mounts(mounts) => mounts.run(),
+        Command::Run(run) => run.run(),
         Command::Config(config) => config.run(&parsed),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -18,6 +18,14 @@ const COMMANDS: &[&str] = &[
     "import",
     "digest",
     "inspect",
+    #[cfg(target_os = "linux")]
+    "mount",
+    #[cfg(target_os = "linux")]
+    "unmount",
+    #[cfg(target_os = "linux")]
+    "mounts",
+    #[cfg(target_os = "linux")]
+    "run",
     "config",
     "config show",
     "completions",

@@ -1,6 +1,6 @@
 //! The form in which an upper is written: recorded on its root, or chosen by trying in the stage (semantics 1).
 
-use std::{fmt, io};
+use std::{fmt, io, path::Path};
 
 use super::{
     failed,
@@ -62,6 +62,13 @@ pub(super) fn recorded(root: &Handle) -> Result<Option<Form>> {
         }
     }
     Ok(recorded)
+}
+
+/// Returns the form that is recorded on the directory at `path`; `None` where ovl has not written.
+///
+/// Refuses what [`super::upper`] refuses of a record.
+pub fn recorded_form(path: &Path) -> Result<Option<Form>> {
+    recorded(&Handle::root(path).map_err(failed("read form"))?)
 }
 
 fn version(root: &Handle, form: Form) -> io::Result<Option<Vec<u8>>> {

@@ -8,7 +8,10 @@
 mod beside;
 mod blob;
 mod form;
+#[cfg(target_os = "linux")]
+mod handover;
 mod inode;
+mod kept;
 mod kernel;
 mod kernel_steps;
 mod lower;
@@ -40,10 +43,15 @@ use std::{io, path::Path};
 use self::sys::Handle;
 pub use self::{
     blob::file,
-    form::Form,
+    form::{Form, recorded_form},
     lower::{HostLower, LowerOptions, lower, upper_to_read},
     marks::Namespace,
     upper::{HostUpper, UpperOptions, upper},
+};
+#[cfg(target_os = "linux")]
+pub use self::{
+    handover::{KernelUpper, upper_for_kernel},
+    mountinfo::{OverlayMount, overlay_mounts},
 };
 use crate::{Error, Result};
 

@@ -9,6 +9,7 @@ use super::{
     Durability, failed, fingerprint,
     form::{self, Chosen, Form},
     inode::Rights,
+    kept,
     kernel::Kernel,
     native::Native,
     portable::{Portable, Tree},
@@ -56,13 +57,12 @@ impl HostUpper {
 /// Opens the directory at `path` as an upper, making it when its parent exists.
 ///
 /// Refuses a missing parent (`NotFound`), a directory that may not be written (`PermissionDenied`), one
-/// that another process or a kernel mount holds (`Busy`), and one in another form (`WrongForm`).
+/// that another process or a kernel mount holds (`Busy`), one in another form (`WrongForm`), and one that a kernel
+/// mount has left in a state that only the kernel keeps (`Unsupported`).
 pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
     let name = if options.name.is_empty() { super::name_of(path) } else { options.name.clone() };
-    let root = open_root(path).map_err(|e| failed("open upper")(e).because(path.display().to_string()))?;
-    refuse_mounted(&root, path)?;
-    let place = options.work.clone().map_or_else(|| work::beside(path), Ok)?;
-    let work = Work::open(&place, &root)?;
+    let (root, work) = claim(path, options.work.as_deref())?;
+    kept::refuse_index(&work.dir)?;
     let chosen = form::choose(&root, &work.stage, options.form)?;
     form::record(&root, chosen.form, &work.stage)?;
     let caps = caps(name, &root, chosen.form, work.stage.is_case_blind().map_err(failed("open upper"))?)?;
@@ -78,6 +78,18 @@ pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
     Ok(Arc::new(HostUpper { tree, chosen, _work: work }))
 }
 
+/// Opens an upper and its work directory for this process alone.
+///
+/// The lock comes before the look at the mounts: whoever mounts the upper holds the lock meanwhile.
+pub(super) fn claim(path: &Path, work: Option<&Path>) -> Result<(Handle, Work)> {
+    let root = open_root(path).map_err(|e| failed("open upper")(e).because(path.display().to_string()))?;
+    let place = work.map_or_else(|| work::beside(path), |work| Ok(work.to_owned()))?;
+    let work = Work::open(&place, &root)?;
+    refuse_mounted(&root, path)?;
+    kept::refuse_volatile(&work.dir)?;
+    Ok((root, work))
+}
+
 fn open_root(path: &Path) -> std::io::Result<Handle> {
     sys::make_dir_at(path)?;
     let root = Handle::root(path)?;
@@ -88,7 +100,7 @@ fn open_root(path: &Path) -> std::io::Result<Handle> {
 #[cfg(target_os = "linux")]
 fn refuse_mounted(root: &Handle, path: &Path) -> Result<()> {
     let path = path.canonicalize().map_err(failed("open upper"))?;
-    match super::mountinfo::mounted_at(&sys::mount_table().map_err(failed("read mounts"))?, root, &path) {
+    match super::mountinfo::mounted_at(root, &path)? {
         None => Ok(()),
         Some(point) => {
             let why = format!("the kernel has it mounted at {}; unmount that first", point.display());

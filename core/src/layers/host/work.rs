@@ -1,4 +1,6 @@
 //! The work directory beside an upper: its lock, and the stage on the upper's file system.
+//!
+//! `stage` and `lock` are ours; `kernel` is what the kernel gets as its work directory, which it empties at every mount.
 
 use std::{
     fs::{File, TryLockError},
@@ -17,6 +19,7 @@ use crate::{Error, ErrorKind, Result};
 /// An upper's work directory, held by this process alone.
 #[derive(Debug)]
 pub(super) struct Work {
+    pub(super) dir: Handle,
     pub(super) stage: Arc<Stage>,
     _locks: Vec<Lock>,
 }
@@ -57,13 +60,15 @@ impl Work {
         if let Some(own) = upper.lock_file() {
             locks.push(lock(own)?);
         }
-        let stage = subdirectory(&dir, b"stage").and_then(|stage| Stage::new(stage, Reserve::new(dir)));
-        let stage = stage.map_err(failed("open work directory"))?;
-        Ok(Self { stage: Arc::new(stage), _locks: locks })
+        let reserve = dir.child(b".").map(Reserve::new);
+        let stage = reserve.and_then(|reserve| Stage::new(subdirectory(&dir, b"stage")?, reserve));
+        let stage = Arc::new(stage.map_err(failed("open work directory"))?);
+        Ok(Self { dir, stage, _locks: locks })
     }
 }
 
-fn subdirectory(dir: &Handle, name: &[u8]) -> std::io::Result<Handle> {
+/// Opens or makes a directory in the work directory.
+pub(super) fn subdirectory(dir: &Handle, name: &[u8]) -> std::io::Result<Handle> {
     match dir.make_dir(name) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => dir.child(name),

@@ -1,0 +1,73 @@
+//! Descriptors of layers and of the mount point.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use ovl_core::{ErrorKind, layers::host};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+
+use crate::cli::{
+    exit::{Failure, code, of_kind},
+    spec::LayerSpec,
+    stack,
+};
+
+/// Names a directory and opens nothing.
+const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// A directory, and what a person calls it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) fd: OwnedFd,
+}
+
+/// Opens a lower, down to the directory that `root=` names; no symbolic link leads from there.
+pub(super) fn lower(spec: &LayerSpec) -> Result<Place, Failure> {
+    let failed = |error: io::Error| stack::lower_failure(&spec.path, &error.into());
+    let fd = open(&spec.path).map_err(failed)?;
+    if spec.root.is_root() {
+        return Ok(Place { path: spec.path.clone(), fd });
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let inner = openat2(fd, spec.root.as_bytes(), PLACE, Mode::empty(), resolve);
+    let fd = inner.map_err(|error| stack::root_failure(spec, &io::Error::from(error).into()))?;
+    Ok(Place { path: spec.path.join(spec.root.to_string().trim_start_matches('/')), fd })
+}
+
+/// Opens the directory that the mount will cover.
+pub(super) fn mount_point(path: &Path) -> Result<Place, Failure> {
+    let fd = open(path).map_err(|error| point_failure(path, error))?;
+    Ok(Place { path: path.to_owned(), fd })
+}
+
+fn point_failure(path: &Path, error: io::Error) -> Failure {
+    let shown = path.display();
+    match ovl_core::Error::from(error).kind() {
+        ErrorKind::NotFound => Failure::new(code::NOT_FOUND, format!("no such mount point: {shown}; make it first")),
+        ErrorKind::NotADirectory => Failure::usage(format!("the mount point {shown} is no directory; name one")),
+        kind => Failure::new(of_kind(kind), format!("cannot use the mount point {shown}: {}", kind.reason())),
+    }
+}
+
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    Ok(openat(CWD, path, PLACE, Mode::empty())?)
+}
+
+/// Returns the path by which the system knows a descriptor.
+pub(super) fn known_as(fd: impl AsFd) -> io::Result<PathBuf> {
+    use std::os::fd::AsRawFd;
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
+}
+
+/// Returns two of the places of which the first is the second or lies beneath it.
+pub(super) fn overlapping(places: &[Place]) -> Option<(&Place, &Place)> {
+    let inside = |a: &Place, b: &Place| host::is_same_or_within(&a.path, &b.path).unwrap_or(false);
+    places.iter().enumerate().find_map(|(at, one)| {
+        let other = places.iter().enumerate().find(|(other, place)| *other != at && inside(one, place));
+        other.map(|(_, other)| (one, other))
+    })
+}

@@ -1,0 +1,96 @@
+//! The kernel's overlay, by the mount interface that takes each layer as a descriptor.
+//!
+//! No path is joined or escaped, so that any name works, and nothing can be swapped between a check and the mount.
+//!
+//! ```text
+//! options   what is asked of the kernel, and the pairs that it refuses
+//! layers    descriptors of the layers, and which of them lie in one another
+//! context   the kernel's side of a mount that is being made
+//! explain   why it did not work: the one table of errno
+//! ```
+
+mod context;
+mod explain;
+mod layers;
+mod options;
+
+use std::path::Path;
+
+use ovl_core::{
+    Error, ErrorKind,
+    layers::host::{self, Form, KernelUpper},
+};
+
+pub(crate) use self::options::KernelArgs;
+use self::{context::Context, layers::Place};
+use crate::cli::{
+    exit::{Failure, code},
+    flags::{FormArg, StackArgs},
+    spec::LayerSpec,
+    stack,
+};
+
+/// The most lowers that the kernel stacks (semantics M07).
+const LOWERS_MAX: usize = 500;
+
+/// Returns why this process cannot let the kernel mount an overlay.
+pub(crate) fn unavailable() -> Option<Failure> {
+    Context::open().err()
+}
+
+/// Mounts a stack of directories at `point`. Returns the upper, which nobody else opens before it is dropped: keep it
+/// until the mount is in the table that others read, or to the mount's end where it never is.
+///
+/// # Errors
+/// Options that contradict each other, too many or too few layers, layers that lie in one another (2), a missing layer
+/// or mount point (3), an upper whose index belongs to other lowers (4), no permission (5), an upper in use (8) or in a
+/// form that the kernel does not read (9), and what else the kernel refuses (1).
+pub(crate) fn mount(args: &StackArgs, kernel: &KernelArgs, point: &Path) -> Result<Option<KernelUpper>, Failure> {
+    refuse_count(args)?;
+    kernel.refuse_pairs(args)?;
+    let context = Context::open()?;
+    let point = layers::mount_point(point)?;
+    let lowers = args.lower.iter().map(layers::lower).collect::<Result<Vec<Place>, _>>()?;
+    let upper = args.upper.as_ref().map(|spec| claim(spec, args, kernel)).transpose()?;
+    let is_user = upper.as_ref().map_or(kernel.userxattr, |upper| upper.form() == Form::KernelUser);
+    let settings = kernel.settings(args, is_user)?;
+    context.mount(&lowers, upper.as_ref(), &settings, kernel.attributes(), &point)?;
+    Ok(upper)
+}
+
+fn refuse_count(args: &StackArgs) -> Result<(), Failure> {
+    match (args.lower.len(), &args.upper) {
+        (0, _) => Err(Failure::usage("no lower: name the layers to stack with --lower DIR")),
+        (1, None) => Err(Failure::usage(
+            "one layer alone is no stack, and the kernel refuses it: name where changes go with --upper DIR, or a second --lower",
+        )),
+        (count, _) if count > LOWERS_MAX => {
+            Err(Failure::usage(format!("{count} lowers are too many: the kernel stacks at most {LOWERS_MAX}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the upper for the kernel.
+fn claim(spec: &LayerSpec, args: &StackArgs, kernel: &KernelArgs) -> Result<KernelUpper, Failure> {
+    let path = stack::directory_of(spec, args)?
+        .ok_or_else(|| Failure::usage("the kernel keeps changes in a directory: --upper DIR, not mem:"))?;
+    let mut options = stack::upper_options(spec, args);
+    if kernel.userxattr {
+        options.form = Some(stack::form(FormArg::KernelUser));
+    }
+    host::upper_for_kernel(path, &options, kernel.index).map_err(|error| claim_failure(path, &error))
+}
+
+fn claim_failure(path: &Path, error: &Error) -> Failure {
+    let (shown, cause) = (path.display(), error.cause().unwrap_or_else(|| error.kind().reason().to_owned()));
+    match error.kind() {
+        ErrorKind::WrongForm => {
+            let advice =
+                "take another --upper, and bring the changes there with `ovl export --what upper` and `ovl import`";
+            Failure::new(code::WRONG_FORM, format!("the kernel cannot mount the upper {shown}: {cause}; {advice}"))
+        }
+        ErrorKind::Unsupported => Failure::new(code::CONFLICT, format!("the upper {shown} is not free: {cause}")),
+        _ => stack::upper_failure(path, error),
+    }
+}

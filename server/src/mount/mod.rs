@@ -1,0 +1,13 @@
+//! Mounting a stack as a file system of this machine (Linux).
+//!
+//! ```text
+//! driver    who mounts, and why
+//! kernel/   the kernel's own overlay, for stacks of directories
+//! private   mounts that one process and its children see alone, without root too
+//! ```
+
+mod driver;
+pub(crate) mod kernel;
+pub(crate) mod private;
+
+pub(crate) use driver::{Driver, choose};

@@ -1,0 +1,128 @@
+//! `ovl mounts`: the overlays that the kernel has mounted, with their layers.
+
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueHint};
+use ovl_core::layers::host::{self, OverlayMount};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    mount::whole,
+    print::{self, Format, List},
+};
+use crate::cli::exit::{Failure, code};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl mounts
+  ovl mounts --json
+  ovl mounts --graphdriver /mnt/work")]
+pub(super) struct Mounts {
+    /// Where to look; everywhere by default.
+    #[arg(value_name = "MOUNTPOINT", value_hint = ValueHint::DirPath)]
+    point: Option<PathBuf>,
+    /// Prints the directories of the mount at MOUNTPOINT as `docker inspect` does: one JSON object.
+    #[arg(long, requires = "point", conflicts_with_all = ["json", "ndjson", "null"])]
+    graphdriver: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// A mount as JSON. A path that is no UTF-8 is told as readable as it can be.
+#[derive(Serialize)]
+struct Body {
+    mountpoint: String,
+    read_only: bool,
+    /// Topmost first.
+    lowers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data_only: Vec<String>,
+    upper: Option<String>,
+    work: Option<String>,
+    /// The form that ovl has recorded on the upper; `null` where it has not written.
+    form: Option<String>,
+    options: Vec<String>,
+}
+
+impl Mounts {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut mounts = host::overlay_mounts()?;
+        if let Some(point) = &self.point {
+            let point = whole(point)?;
+            mounts.retain(|mount| mount.point == point);
+        }
+        if self.graphdriver {
+            return graphdriver(mounts.last());
+        }
+        let mut list = List::begin(self.format, "ovl.mounts/1", &[], "mounts")?;
+        for mount in &mounts {
+            let name = mount.point.as_os_str().as_bytes();
+            list.line(|out| out.extend(text(mount).bytes()), name, || body(mount))?;
+        }
+        list.end(Map::new())
+    }
+}
+
+/// Prints the topmost mount at a place in the shape that Docker has for its own.
+fn graphdriver(mount: Option<&OverlayMount>) -> Result<(), Failure> {
+    let none = || Failure::new(code::NOT_FOUND, "no overlay is mounted there; `ovl mounts` lists those that are");
+    let mount = mount.ok_or_else(none)?;
+    let lowers: Vec<String> = mount.lowers.iter().map(|lower| escaped(lower)).collect();
+    let mut data = Map::from_iter([
+        ("LowerDir".to_owned(), Value::from(lowers.join(":"))),
+        ("MergedDir".to_owned(), Value::from(shown(&mount.point))),
+    ]);
+    let rest = [("UpperDir", &mount.upper), ("WorkDir", &mount.work)];
+    data.extend(rest.into_iter().filter_map(|(key, path)| Some((key.to_owned(), shown(path.as_ref()?).into()))));
+    let body = json!({"Data": data, "Name": "overlay2"});
+    print::object(false, "", &Value::Null, &format!("{body:#}\n"))
+}
+
+fn body(mount: &OverlayMount) -> Body {
+    let all = |paths: &[PathBuf]| paths.iter().map(|path| shown(path)).collect();
+    Body {
+        mountpoint: shown(&mount.point),
+        read_only: mount.read_only,
+        lowers: all(&mount.lowers),
+        data_only: all(&mount.data),
+        upper: mount.upper.as_deref().map(shown),
+        work: mount.work.as_deref().map(shown),
+        form: form(mount),
+        options: mount.options.clone(),
+    }
+}
+
+fn text(mount: &OverlayMount) -> String {
+    let mut text = printed(&mount.point);
+    if let Some(upper) = &mount.upper {
+        let form = form(mount).map_or("not written by ovl".into(), |form| format!("ovl's, {form}"));
+        text.push_str(&format!("\n  upper  {} ({form})", printed(upper)));
+    }
+    for lower in mount.lowers.iter().chain(&mount.data) {
+        text.push_str(&format!("\n  lower  {}", printed(lower)));
+    }
+    text
+}
+
+/// Returns the form of an upper of ours; one that cannot be reached from here is none that we know.
+fn form(mount: &OverlayMount) -> Option<String> {
+    host::recorded_form(mount.upper.as_ref()?).ok()?.map(|form| form.to_string())
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn printed(path: &Path) -> String {
+    ovl_core::printable(path.as_os_str().as_bytes()).into_owned()
+}
+
+/// Writes a path for a list with colons, as the kernel reads one.
+fn escaped(path: &Path) -> String {
+    shown(path).replace('\\', "\\\\").replace(':', "\\:")
+}

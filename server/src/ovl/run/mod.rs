@@ -1,0 +1,163 @@
+//! `ovl run`: a command in the merged tree, mounted for it alone, and what becomes of its changes.
+//!
+//! ```text
+//! scratch   the mount point, and the upper that is thrown away
+//! tend      waiting for the command and all that it started
+//! ```
+
+mod scratch;
+mod tend;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use clap::{Args, ValueHint};
+use ovl_core::{VPath, diff::Changed};
+use rustix::mount::{UnmountFlags, unmount};
+
+use self::scratch::Scratch;
+use super::{
+    archive::Export,
+    ask::answer,
+    changes,
+    notes::Notes,
+    session::{Session, ctx},
+};
+use crate::{
+    cli::{
+        exit::{Failure, code},
+        flags::StackArgs,
+    },
+    mount::{
+        Driver, choose,
+        kernel::{self, KernelArgs},
+        private,
+    },
+};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ovl run --lower ./project -- make test
+  ovl run --lower ./project --export changes.zip -- ./install.sh
+  ovl run --keep --lower ./base --upper ./changes -- sh")]
+pub(super) struct Run {
+    /// Keeps the changes in the upper, without asking.
+    #[arg(long, group = "fate", requires = "upper")]
+    keep: bool,
+    /// Throws the changes away, without asking.
+    #[arg(long, group = "fate")]
+    discard: bool,
+    /// Writes the changes as an archive, as `ovl export --what upper` does.
+    #[arg(long, group = "fate", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    export: Option<PathBuf>,
+    #[command(flatten)]
+    notes: Notes,
+    #[command(flatten)]
+    stack: StackArgs,
+    /// The command and its arguments; it starts in the root of the merged tree.
+    #[arg(required = true, last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    command: Vec<OsString>,
+}
+
+impl Run {
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        self.refuse_a_taken_export()?;
+        private::enter()?;
+        let mut scratch = Scratch::new(&mut self.stack)?;
+        let is_fresh = self.changes()?.is_empty();
+        if self.discard && !is_fresh {
+            let why = "the upper holds earlier changes, which --discard would throw away, too; leave it out, or take another --upper";
+            return Err(Failure::new(code::CONFLICT, why));
+        }
+        let done = self.mounted(&scratch.merged()).and_then(|status| {
+            self.settle(&mut scratch, is_fresh)?;
+            Ok(status)
+        });
+        if done.is_err() && !self.changes().is_ok_and(|changes| changes.is_empty()) {
+            scratch.keep(self.notes);
+        }
+        drop(scratch);
+        match done? {
+            0 => Ok(()),
+            // Its own number, which is no failure of ours.
+            status => std::process::exit(status),
+        }
+    }
+
+    fn refuse_a_taken_export(&self) -> Result<(), Failure> {
+        match &self.export {
+            Some(file) if file.exists() => {
+                let why = format!("{} is there already; choose another --export", file.display());
+                Err(Failure::new(code::CONFLICT, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn changes(&self) -> Result<Vec<Changed>, Failure> {
+        let overlay = Session::to_read(&self.stack)?.overlay;
+        Ok(overlay.changes(&VPath::root(), None)?.collect::<ovl_core::Result<_>>()?)
+    }
+
+    /// Runs the command while the tree is mounted, and returns with what it ended.
+    fn mounted(&self, point: &Path) -> Result<i32, Failure> {
+        let reason = choose(Driver::Auto, &self.stack)?;
+        let upper = kernel::mount(&self.stack, &KernelArgs::default(), point)?;
+        self.notes.say(&format!("mounted at {} by the kernel ({reason}), for this command alone", point.display()));
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).current_dir(point).env("PWD", point);
+        let ended = tend::run(&mut command, self.notes);
+        // Where someone still uses it, it goes with the last of them.
+        let flags = if ended.is_ok() { UnmountFlags::empty() } else { UnmountFlags::DETACH };
+        let unmounted = unmount(point, flags | UnmountFlags::NOFOLLOW);
+        upper.iter().for_each(|upper| upper.tidy());
+        let advice = "what was changed stays in the upper";
+        ended.and_then(|status| match unmounted {
+            Ok(()) => Ok(status),
+            Err(errno) => Err(Failure::io("cannot unmount the tree", errno.into(), advice)),
+        })
+    }
+
+    /// Tells the changes, and does with them as asked.
+    fn settle(&self, scratch: &mut Scratch, is_fresh: bool) -> Result<(), Failure> {
+        let made = self.changes()?;
+        self.tell(&made);
+        if let Some(file) = &self.export {
+            return Export::of_changes(file.clone(), self.notes, self.stack.clone()).run();
+        }
+        match (!made.is_empty() && self.keeps(scratch.is_upper(), is_fresh)?, scratch.is_upper()) {
+            (true, true) => scratch.keep(self.notes),
+            (false, false) if !made.is_empty() => {
+                Session::open(&self.stack)?.overlay.discard(&ctx(), &VPath::root())?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tell(&self, made: &[Changed]) {
+        for change in made {
+            let mut line = Vec::new();
+            changes::text(&mut line, change);
+            self.notes.say(&String::from_utf8_lossy(&line));
+        }
+        if made.is_empty() {
+            self.notes.say("nothing was changed");
+        }
+    }
+
+    /// Returns whether changes are kept. Changes that were there before are never thrown away.
+    fn keeps(&self, is_scratch: bool, is_fresh: bool) -> Result<bool, Failure> {
+        match (self.keep, self.discard, is_scratch) {
+            (true, ..) => Ok(true),
+            (_, true, _) => Ok(false),
+            (_, _, true) => Ok(answer("Keep these changes?")?.unwrap_or(false)),
+            _ if is_fresh => Ok(!answer("Throw these changes away?")?.unwrap_or(false)),
+            _ => Ok(true),
+        }
+    }
+}
