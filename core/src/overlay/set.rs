@@ -69,7 +69,7 @@ impl Overlay {
         })
     }
 
-    fn allowed(&self, spot: &Spot, change: &Change, op: &'static str) -> Result<()> {
+    pub(super) fn allowed(&self, spot: &Spot, change: &Change, op: &'static str) -> Result<()> {
         if change.mode.is_some_and(|mode| mode > 0o7777) {
             return Err(Error::new(ErrorKind::InvalidInput, op).because("a mode is at most 7777"));
         }

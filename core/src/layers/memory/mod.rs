@@ -66,6 +66,7 @@ impl Memory {
             case_blind: false,
             redirects: true,
             faithful: false,
+            stamps: false,
             omitted: Vec::new(),
         };
         Arc::new(Self { caps, root: root.into_node(), tree: RwLock::new(()), next: AtomicU64::new(2) })
@@ -278,6 +279,10 @@ impl WritableLayer for Memory {
 
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
         Ok(inode(file)?.content.clone())
+    }
+
+    fn sync(&self, _node: &Node) -> Result<()> {
+        Ok(())
     }
 
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
