@@ -12,6 +12,7 @@
 //! raw_path  etag  when  from the head of a request to values of the engine
 //! problem/             every error, from one table
 //! events  counters     what happened
+//! mount/               stacks as file systems of this machine
 //! ovl/                 the other program: the engine without a server
 //! ```
 
@@ -31,6 +32,8 @@ pub mod events;
 pub mod guard;
 mod handlers;
 mod json;
+#[cfg(target_os = "linux")]
+pub mod mount;
 pub mod openapi;
 pub mod ovl;
 pub mod problem;

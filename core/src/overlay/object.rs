@@ -20,6 +20,11 @@ impl Object {
         Self { path: spot.path, place: spot.place }
     }
 
+    /// Returns the layer that gives the attributes, 0 on top.
+    pub fn layer(&self) -> Option<usize> {
+        self.place.top().map(|hit| hit.layer)
+    }
+
     pub(super) fn spot(&self) -> Spot {
         Spot { path: self.path.clone(), dirs: Vec::new(), place: self.place.clone() }
     }

@@ -1,0 +1,4 @@
+//! Stacks as file systems of this machine.
+
+#[cfg(feature = "fuse")]
+pub mod fuse;
