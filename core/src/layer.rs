@@ -208,6 +208,8 @@ pub struct Caps {
     pub case_blind: bool,
     /// Whether a directory can carry a redirect, so that lower and merged directories can move.
     pub redirects: bool,
+    /// Whether what is written in a file stamps it with a time by itself; otherwise the overlay does.
+    pub stamps: bool,
     /// What an archive holds that is not shown as it stands.
     pub omitted: Vec<Omitted>,
 }
@@ -503,6 +505,10 @@ pub trait WritableLayer: Layer {
 
     /// Opens the content of a staged or placed file for writing.
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>>;
+
+    /// Makes an object durable with its attributes, a directory with its names, now: for a user who asks for it. Only an
+    /// upper whose durability is none at all leaves it out.
+    fn sync(&self, node: &Node) -> Result<()>;
 
     /// Applies the steps in order, each by itself all or nothing. The caller orders them so that every
     /// prefix shows the tree as before.

@@ -6,7 +6,7 @@
 //! import                           reads an archive, writes the upper through the overlay
 //! diff  digest  export             read the stack, write nothing of it
 //! tree  descent                    one walk over the merged view, one over a layer
-//! overlay/{mod,resolve,list,why,write,copy_up}
+//! overlay/{mod,resolve,list,why,write,in_place,copy_up}
 //!                                  the overlay: knows `layer`, never a concrete layer
 //! layers/{memory,zip,host,quota,subtree}
 //!                                  each knows `layer`, none knows another

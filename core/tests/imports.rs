@@ -215,6 +215,9 @@ fn an_upper_that_cannot_hold_it_refuses_a_redirect() {
         fn open_mut(&self, file: &Node) -> ovl_core::Result<Arc<dyn ovl_core::BlobMut>> {
             self.0.open_mut(file)
         }
+        fn sync(&self, node: &Node) -> ovl_core::Result<()> {
+            self.0.sync(node)
+        }
         fn commit(&self, steps: &[ovl_core::Step<'_>], now: Time) -> ovl_core::Result<()> {
             self.0.commit(steps, now)
         }

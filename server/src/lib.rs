@@ -33,7 +33,7 @@ pub mod guard;
 mod handlers;
 mod json;
 #[cfg(target_os = "linux")]
-mod mount;
+pub mod mount;
 pub mod openapi;
 pub mod ovl;
 pub mod problem;

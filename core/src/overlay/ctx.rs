@@ -113,6 +113,9 @@ pub struct Ctx {
     pub now: Time,
     /// The condition of the change; for moves and links it concerns the target.
     pub when: When,
+    /// Whether whoever asks is a user of this machine whose rights it has checked: then the attributes that it
+    /// gives may reach the host's inode (as [`crate::New::faithful`] has it).
+    pub faithful: bool,
 }
 
 impl Ctx {

@@ -2,8 +2,8 @@
 //!
 //! Readers share one lock and hold it only while they look up names; a change is staged without any lock,
 //! then planned under `writers` and committed under the tree's lock in a few short calls. No content moves
-//! under either, with one exception: a file with several names in the upper is written in place, since all its
-//! names must see the change (semantics H03).
+//! under either, with two exceptions: a file with several names in the upper is written in place, since all its
+//! names must see the change (semantics H03), and so is a file that someone holds open (`in_place`).
 
 mod content;
 mod copy;
@@ -11,7 +11,9 @@ mod copy_up;
 mod ctx;
 mod discard;
 mod graft;
+mod in_place;
 mod list;
+mod object;
 mod redirect;
 mod remove;
 mod rename;
@@ -26,7 +28,7 @@ mod write;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -37,7 +39,9 @@ pub use content::{At, PutOptions, Upload};
 pub use ctx::{Ctx, Deed, Done, Event, Info, Tag, When};
 pub(crate) use graft::Graft;
 pub use graft::OnConflict;
+pub use in_place::{Begin, Steady, Writer};
 pub use list::{Detail, Shown};
+pub use object::Object;
 pub use remove::Removal;
 pub use rename::RenameHow;
 pub use resolve::Follow;
@@ -66,16 +70,28 @@ impl Default for Policy {
 
 type Observer = Box<dyn Fn(&Event) + Send + Sync>;
 
+/// What keeps itself in step with an overlay for a part of its life.
+pub trait Watch: Send + Sync {
+    /// Hears of a change, in order, before it is acknowledged. It must be quick and ask nothing of the overlay.
+    fn changed(&self, event: &Event);
+
+    /// Waits, after a change and without any lock, until what has been heard has taken effect; then the change is
+    /// acknowledged.
+    fn catch_up(&self);
+}
+
 /// Several layers shown as one tree.
 pub struct Overlay {
     pub(crate) stack: Stack,
     redirect_dir: bool,
     /// Held for reading while names are looked up, for writing while a change is committed.
     tree: RwLock<()>,
-    /// Held while a change is planned and committed: one writer at a time, none of them moving content.
-    writers: Mutex<()>,
+    /// Held for writing while a change is planned and committed: one writer at a time, none of them moving content.
+    /// Held for reading while a file is written in place.
+    writers: RwLock<()>,
     generation: AtomicU64,
     observer: Option<Observer>,
+    watches: Mutex<Vec<Weak<dyn Watch>>>,
 }
 
 impl fmt::Debug for Overlay {
@@ -115,9 +131,10 @@ impl Overlay {
             stack,
             redirect_dir: false,
             tree: RwLock::new(()),
-            writers: Mutex::new(()),
+            writers: RwLock::new(()),
             generation: AtomicU64::new(0),
             observer: None,
+            watches: Mutex::default(),
         }
     }
 
@@ -232,13 +249,39 @@ impl Overlay {
         self.tree.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn writing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.writers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `watch` hear of every change from now on, as long as it lives.
+    pub fn watch(&self, watch: &Arc<dyn Watch>) {
+        let _no_change = self.writing();
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.retain(|watch| watch.strong_count() > 0);
+        watches.push(Arc::downgrade(watch));
+    }
+
+    fn watches(&self) -> Vec<Arc<dyn Watch>> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(crate) fn tell(&self, deed: Deed, path: &VPath) {
+        let event = Event { generation: self.generation(), deed, path: path.clone() };
+        self.watches().iter().for_each(|watch| watch.changed(&event));
         if let Some(observer) = &self.observer {
-            observer(&Event { generation: self.generation(), deed, path: path.clone() });
+            observer(&event);
         }
+    }
+
+    /// Counts one more change and tells what it did; the caller holds the writers' lock.
+    fn count(&self, deeds: &[(Deed, VPath)]) -> u64 {
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        deeds.iter().for_each(|(deed, path)| self.tell(deed.clone(), path));
+        generation
+    }
+
+    fn let_catch_up(&self) {
+        self.watches().iter().for_each(|watch| watch.catch_up());
     }
 }

@@ -39,7 +39,8 @@ impl Overlay {
         value: &[u8],
         how: XattrHow,
     ) -> Result<Done> {
-        let change = Change { xattrs: vec![(name.into(), Some(value.into()))], ..Change::default() };
+        let xattrs = vec![(name.into(), Some(value.into()))];
+        let change = Change { xattrs, faithful: ctx.faithful, ..Change::default() };
         self.set_if(ctx, path, follow, &change, |spot| match (how, self.has_xattr(spot, name)?) {
             (XattrHow::Create, true) => Err(Error::new(ErrorKind::AlreadyExists, "set attribute")),
             (XattrHow::Replace, false) => Err(Error::new(ErrorKind::NoAttribute, "set attribute")),
@@ -69,7 +70,7 @@ impl Overlay {
         })
     }
 
-    fn allowed(&self, spot: &Spot, change: &Change, op: &'static str) -> Result<()> {
+    pub(super) fn allowed(&self, spot: &Spot, change: &Change, op: &'static str) -> Result<()> {
         if change.mode.is_some_and(|mode| mode > 0o7777) {
             return Err(Error::new(ErrorKind::InvalidInput, op).because("a mode is at most 7777"));
         }

@@ -2,10 +2,8 @@
 //!
 //! Three questions, in this order: is it there, must parents come up, what below has to stay hidden?
 
-use std::sync::atomic::Ordering;
-
 use crate::{
-    Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
+    Attrs, Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Place, Spot, Tag,
         copy_up::{Content, Copy, needs_copy},
@@ -14,6 +12,8 @@ use crate::{
 
 /// How often a change is tried anew when others keep changing the same path.
 const TRIES: usize = 64;
+
+const SETGID: u32 = 0o2000;
 
 /// What a change reports beside its result: what to tell, and the content bytes that came up.
 #[derive(Default)]
@@ -55,11 +55,11 @@ impl Overlay {
         let done = {
             let _writing = self.writing();
             let report = plan().map_err(|e| e.or_at(path))?;
-            let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-            report.deeds.iter().for_each(|(deed, path)| self.tell(deed.clone(), path));
+            let generation = self.count(&report.deeds);
             let info = self.shown_after(&report)?;
             Done { info, created: report.created, copied_up: report.copied_up, generation }
         };
+        self.let_catch_up();
         upper.settle().map_err(|e| e.or_at(path))?;
         Ok(done)
     }
@@ -72,6 +72,19 @@ impl Overlay {
         follow: Follow,
         op: &'static str,
         check: impl Fn(&Spot) -> Result<()>,
+        plan: impl FnMut(&mut Spot, Option<Copy>) -> Result<Report>,
+    ) -> Result<Done> {
+        self.change_copy(path, follow, op, check, |spot| self.stage_copy(spot, Content::Kept, op), plan)
+    }
+
+    /// The same with a copy that `stage` makes.
+    pub(super) fn change_copy(
+        &self,
+        path: &VPath,
+        follow: Follow,
+        op: &'static str,
+        check: impl Fn(&Spot) -> Result<()>,
+        stage: impl Fn(&Spot) -> Result<Copy>,
         mut plan: impl FnMut(&mut Spot, Option<Copy>) -> Result<Report>,
     ) -> Result<Done> {
         self.upper(op).map_err(|e| e.or_at(path))?;
@@ -79,8 +92,7 @@ impl Overlay {
             let seen = self.resolve(path, follow, op)?;
             check(&seen).map_err(|e| e.or_at(path))?;
             let needed = needs_copy(&self.stack, &seen.place);
-            let copy =
-                needed.then(|| self.stage_copy(&seen, Content::Kept, op)).transpose().map_err(|e| e.or_at(path))?;
+            let copy = needed.then(|| stage(&seen)).transpose().map_err(|e| e.or_at(path))?;
             let mut same = true;
             let done = self.change(path, op, || {
                 let mut spot = self.resolve(path, follow, op)?;
@@ -166,7 +178,12 @@ impl Overlay {
         self.create(ctx, path, "make node", kind, mode, rdev, b"")
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the three callers above give each its meaning")]
+    /// Makes an empty file. Refuses a taken name (`AlreadyExists`) and a missing parent (`NotFound`).
+    pub fn make_file(&self, ctx: &Ctx, path: &VPath, mode: Option<u32>) -> Result<Done> {
+        self.create(ctx, path, "make file", Kind::File, mode, Device::default(), b"")
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the callers above give each its meaning")]
     fn create(
         &self,
         ctx: &Ctx,
@@ -184,14 +201,27 @@ impl Overlay {
             let dir = self.parents_up(&mut spot, op)?;
             let opaque = if kind == Kind::Dir && self.starts_afresh(&spot) { Opaque::Yes } else { Opaque::No };
             let marks = Marks { opaque, ..Marks::default() };
-            let attrs = ctx.attrs(kind, mode);
-            let new = New { kind, attrs, rdev, target, xattrs: &[], marks, copied_up: false, faithful: false };
+            let attrs = self.inherited(&spot, kind, ctx.attrs(kind, mode))?;
+            let faithful = ctx.faithful;
+            let new = New { kind, attrs, rdev, target, xattrs: &[], marks, copied_up: false, faithful };
             let node = self.upper(op)?.stage(&new)?;
             let step = Step::Place { node: &node, dir: &dir, name: last_name(&spot.path)?, quiet: false };
             self.commit(&[step], ctx.now)?;
             let report = Report::of(Deed::Created, &spot.path);
             Ok(if opaque == Opaque::Yes { report.and(Deed::Opaque, &spot.path) } else { report })
         })
+    }
+
+    /// Returns the attributes of a new object: a setgid directory passes on its group, and to directories the bit too
+    /// (semantics P01).
+    fn inherited(&self, spot: &Spot, kind: Kind, attrs: Attrs) -> Result<Attrs> {
+        let Some(dir) = spot.dirs.last().and_then(Place::top) else { return Ok(attrs) };
+        let dir = self.stack.layers[dir.layer].stat(&dir.node)?.attrs;
+        if dir.mode & SETGID == 0 {
+            return Ok(attrs);
+        }
+        let bit = if kind == Kind::Dir { SETGID } else { 0 };
+        Ok(Attrs { gid: dir.gid, mode: attrs.mode | bit, ..attrs })
     }
 
     /// Refuses a name at which something shows, or that the upper takes for another one.

@@ -214,6 +214,10 @@ impl WritableLayer for Crashing {
         Ok(Arc::new(Content { live, id: file.id, log: self.log.clone() }))
     }
 
+    fn sync(&self, node: &Node) -> Result<()> {
+        self.open_mut(node)?.sync()
+    }
+
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
         for step in steps {
             let mut log = pass(&self.log)?;

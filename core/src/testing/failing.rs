@@ -112,6 +112,10 @@ impl WritableLayer for Failing {
         self.pass()?.open_mut(file)
     }
 
+    fn sync(&self, node: &Node) -> Result<()> {
+        self.pass()?.sync(node)
+    }
+
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
         self.pass()?.commit(steps, now)
     }

@@ -30,7 +30,7 @@ fn who(state: &State, when: When) -> Result<Ctx, Problem> {
     if !state.overlay.has_upper() {
         return Err(Error::new(ErrorKind::NoUpper, "change").into());
     }
-    Ok(Ctx { uid: state.settings.uid, gid: state.settings.gid, umask: UMASK, now: time::now(), when })
+    Ok(Ctx { uid: state.settings.uid, gid: state.settings.gid, umask: UMASK, now: time::now(), when, faithful: false })
 }
 
 /// Returns who changes the whole overlay, now, on the condition of the request: `If-Match` names its generation, as

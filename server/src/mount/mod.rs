@@ -3,10 +3,13 @@
 //! ```text
 //! driver    who mounts, and why
 //! kernel/   the kernel's own overlay, for stacks of directories
+//! fuse/     the engine itself, for every stack
 //! private   mounts that one process and its children see alone, without root too
 //! ```
 
 mod driver;
+#[cfg(feature = "fuse")]
+pub mod fuse;
 pub(crate) mod kernel;
 pub(crate) mod private;
 

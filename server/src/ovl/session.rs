@@ -64,7 +64,7 @@ impl Session {
 /// Returns who changes something: the user of this process, now.
 pub(super) fn ctx() -> Ctx {
     let (uid, gid) = serve::owner();
-    Ctx { uid, gid, umask: UMASK, now: time::now(), when: When::Always }
+    Ctx { uid, gid, umask: UMASK, now: time::now(), when: When::Always, faithful: false }
 }
 
 /// Reads a path of the tree; a slash in front or at the end is no part of it, and `.` is the root.

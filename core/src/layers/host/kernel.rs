@@ -172,6 +172,10 @@ impl WritableLayer for Kernel {
         Ok(Arc::new(blob.map_err(super::failed("open"))?))
     }
 
+    fn sync(&self, node: &Node) -> Result<()> {
+        self.settler.sync(object::of(node)?, node.kind)
+    }
+
     fn commit(&self, steps: &[Step<'_>], _now: Time) -> Result<()> {
         self.settler.check()?;
         let apply = |step: &Step<'_>| self.stage.apply(step, |step| self.apply(step));

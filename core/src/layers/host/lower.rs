@@ -83,6 +83,7 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
         names: NameRules::Bytes,
         case_blind: false,
         redirects: false,
+        stamps: true,
         omitted: Vec::new(),
     })
 }

@@ -58,6 +58,17 @@ impl Settler {
         })
     }
 
+    /// Makes one object durable now, unless nothing ever is.
+    pub(super) fn sync(&self, object: &Object, kind: Kind) -> Result<()> {
+        self.check()?;
+        match (self.durability, kind) {
+            (Durability::None, _) => Ok(()),
+            (_, Kind::File | Kind::Dir) => self.outcome(object.handle.sync(kind)),
+            // Durable with the directory that names them.
+            _ => Ok(()),
+        }
+    }
+
     /// Notes a changed object for the next [`Settler::settle`].
     pub(super) fn note(&self, object: Arc<Object>, id: u64, kind: Kind) {
         if self.durability == Durability::Full {

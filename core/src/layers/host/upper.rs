@@ -123,6 +123,7 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
         names: NameRules::Bytes,
         case_blind,
         redirects: form != Form::KernelUser,
+        stamps: true,
         omitted: Vec::new(),
     })
 }
@@ -139,6 +140,10 @@ impl WritableLayer for HostUpper {
 
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
         self.tree.open_mut(file)
+    }
+
+    fn sync(&self, node: &Node) -> Result<()> {
+        self.tree.sync(node)
     }
 
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {

@@ -65,6 +65,7 @@ impl Memory {
             names: NameRules::Bytes,
             case_blind: false,
             redirects: true,
+            stamps: false,
             omitted: Vec::new(),
         };
         Arc::new(Self { caps, root: root.into_node(), tree: RwLock::new(()), next: AtomicU64::new(2) })
@@ -277,6 +278,10 @@ impl WritableLayer for Memory {
 
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
         Ok(inode(file)?.content.clone())
+    }
+
+    fn sync(&self, _node: &Node) -> Result<()> {
+        Ok(())
     }
 
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {

@@ -149,6 +149,10 @@ impl WritableLayer for Quota {
         Ok(Arc::new(Metered { inner, shared: self.shared.clone() }))
     }
 
+    fn sync(&self, node: &Node) -> Result<()> {
+        self.inner().sync(node)
+    }
+
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
         let toll = self.toll_of(steps)?;
         let names = |entries| Usage { entries, bytes: 0 };

@@ -94,6 +94,7 @@ fn read(source: Arc<dyn Blob>, options: &Options) -> Result<Zip> {
         names: NameRules::Bytes,
         case_blind: false,
         redirects: false,
+        stamps: false,
         omitted: report.into_lines(),
     };
     let shared = Arc::new(Shared::new(source, found.base, stamp, options.name.clone(), index));

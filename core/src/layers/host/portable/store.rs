@@ -275,6 +275,10 @@ impl WritableLayer for Portable {
         Ok(Arc::new(blob.map_err(failed("open"))?))
     }
 
+    fn sync(&self, node: &Node) -> Result<()> {
+        self.settler.sync(&item::of(node)?.object, node.kind)
+    }
+
     fn commit(&self, steps: &[Step<'_>], _now: Time) -> Result<()> {
         self.settler.check()?;
         let apply = |step: &Step<'_>| self.stage.apply(step, |step| self.apply(step));

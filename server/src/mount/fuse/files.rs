@@ -1,0 +1,239 @@
+//! Open files: what they read and write is what their inode is now, however it has changed since (semantics D01, D07).
+
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+
+use ovl_core::{
+    Blob, Result,
+    overlay::{Begin, Ctx, Object, Writer},
+};
+
+use super::{table::State, tree::Tree};
+
+/// An open file.
+pub(super) struct File {
+    ino: u64,
+    writes: bool,
+    state: Arc<State>,
+    opened: Mutex<Opened>,
+}
+
+/// The content that an open file had when it was last looked for.
+#[derive(Clone)]
+struct Opened {
+    version: u64,
+    object: Object,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Read(Arc<dyn Blob>),
+    Write(Arc<Writer>),
+}
+
+impl Content {
+    fn blob(&self) -> Arc<dyn Blob> {
+        match self {
+            Self::Read(blob) => blob.clone(),
+            Self::Write(writer) => writer.content(),
+        }
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub(super) writes: bool,
+    pub(super) truncates: bool,
+}
+
+impl How {
+    /// Reads the flags of `open`.
+    pub(super) fn of(flags: i32) -> Self {
+        let flags = rustix::fs::OFlags::from_bits_retain(flags as u32);
+        let writes = flags.intersects(rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::RDWR);
+        Self { writes, truncates: flags.contains(rustix::fs::OFlags::TRUNC) }
+    }
+}
+
+impl Tree {
+    /// Opens a file. To write or empty it copies it up first (semantics C01, C02).
+    pub(super) fn open(&self, ctx: &Ctx, ino: u64, how: How) -> Result<u64> {
+        let _still = self.still();
+        let state = self.table().state(ino);
+        let version = state.version();
+        let (object, content) = self.find_content(ctx, ino, how)?;
+        {
+            let mut table = self.table();
+            table.open(ino);
+            table.hold(ino, object.clone());
+        }
+        let opened = Mutex::new(Opened { version, object, content });
+        Ok(self.files.add(File { ino, writes: how.writes, state, opened }))
+    }
+
+    fn find_content(&self, ctx: &Ctx, ino: u64, how: How) -> Result<(Object, Content)> {
+        let begin = if how.truncates { Begin::Empty } else { Begin::Kept };
+        let path = self.table().path(ino);
+        let Some(path) = path else { return self.nameless_content(ctx, ino, how, begin) };
+        if how.writes || how.truncates {
+            let (object, writer) = self.overlay.open_mut(ctx, &path, begin)?;
+            return Ok((object, Content::Write(Arc::new(writer))));
+        }
+        let (_, object) = self.overlay.object(&path)?;
+        let content = Content::Read(self.overlay.content_of(&object)?);
+        Ok((object, content))
+    }
+
+    fn nameless_content(&self, ctx: &Ctx, ino: u64, how: How, begin: Begin) -> Result<(Object, Content)> {
+        let mut object = self.nameless(ino)?;
+        if !how.writes && !how.truncates {
+            let content = Content::Read(self.overlay.content_of(&object)?);
+            return Ok((object, content));
+        }
+        let before = object.layer();
+        let writer = self.overlay.write_object(ctx, &mut object, begin)?;
+        if object.layer() != before {
+            self.table().renewed(ino, object.clone());
+        }
+        Ok((object, Content::Write(Arc::new(writer))))
+    }
+
+    /// Returns the content of an open file as it is now.
+    fn opened(&self, ctx: &Ctx, file: &File) -> Result<Opened> {
+        let mut opened = file.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = file.state.version();
+        if opened.version != version {
+            let _still = self.still();
+            let (object, content) = self.find_content(ctx, file.ino, How { writes: file.writes, truncates: false })?;
+            self.table().hold(file.ino, object.clone());
+            *opened = Opened { version, object, content };
+        }
+        Ok(opened.clone())
+    }
+
+    /// Reads until `size` bytes or the end.
+    pub(super) fn read(&self, ctx: &Ctx, handle: u64, offset: u64, size: u32) -> Result<Vec<u8>> {
+        let file = self.files.get(handle)?;
+        let blob = self.opened(ctx, &file)?.content.blob();
+        let mut buf = vec![0; size as usize];
+        let mut done = 0;
+        while done < buf.len() {
+            match blob.read_at(&mut buf[done..], offset + done as u64)? {
+                0 => break,
+                got => done += got,
+            }
+        }
+        buf.truncate(done);
+        Ok(buf)
+    }
+
+    /// Writes in place; with `append`, behind what others have put at the end meanwhile.
+    pub(super) fn write(&self, ctx: &Ctx, handle: u64, offset: u64, data: &[u8], append: bool) -> Result<()> {
+        let file = self.files.get(handle)?;
+        loop {
+            let opened = self.opened(ctx, &file)?;
+            let steady = self.overlay.steady();
+            if file.state.version() != opened.version {
+                continue;
+            }
+            let Content::Write(writer) = &opened.content else { return Err(not_writable()) };
+            let start = if append { offset.max(writer.content().size()?) } else { offset };
+            steady.write_at(writer, data, start, ctx.now)?;
+            break;
+        }
+        self.wrote(&file);
+        Ok(())
+    }
+
+    /// Sets the length of a file, which is open by `handle` or not at all.
+    pub(super) fn set_len(&self, ctx: &Ctx, ino: u64, handle: Option<u64>, len: u64) -> Result<()> {
+        let file = handle.map(|handle| self.files.get(handle)).transpose()?.filter(|file| file.writes);
+        if let Some(file) = file {
+            return self.set_open_len(ctx, &file, len);
+        }
+        // Nothing of a lower's content is wanted.
+        let handle = self.open(ctx, ino, How { writes: true, truncates: len == 0 })?;
+        let set =
+            if len == 0 { Ok(()) } else { self.files.get(handle).and_then(|file| self.set_open_len(ctx, &file, len)) };
+        self.release(handle);
+        set
+    }
+
+    fn set_open_len(&self, ctx: &Ctx, file: &File, len: u64) -> Result<()> {
+        loop {
+            let opened = self.opened(ctx, file)?;
+            let steady = self.overlay.steady();
+            if file.state.version() != opened.version {
+                continue;
+            }
+            let Content::Write(writer) = &opened.content else { return Err(not_writable()) };
+            steady.set_len(writer, len, ctx.now)?;
+            break;
+        }
+        self.wrote(file);
+        Ok(())
+    }
+
+    /// Tells of the first of many pieces; of the others tells [`Tree::tell_written`].
+    fn wrote(&self, file: &File) {
+        self.pieces.fetch_add(1, Ordering::AcqRel);
+        if !file.state.written.swap(true, Ordering::AcqRel) {
+            self.tell(file.ino);
+        }
+    }
+
+    fn tell_written(&self, file: &File) {
+        if file.state.written.swap(false, Ordering::AcqRel) {
+            self.tell(file.ino);
+        }
+    }
+
+    fn tell(&self, ino: u64) {
+        let _still = self.still();
+        let path = self.table().path(ino);
+        if let Some(path) = path {
+            self.overlay.wrote(&path);
+        }
+    }
+
+    /// Tells others that the file has been written, as a descriptor of it is closed.
+    pub(super) fn flush(&self, handle: u64) -> Result<()> {
+        self.tell_written(&*self.files.get(handle)?);
+        Ok(())
+    }
+
+    pub(super) fn sync(&self, ctx: &Ctx, handle: u64) -> Result<()> {
+        let file = self.files.get(handle)?;
+        self.tell_written(&file);
+        self.overlay.sync(&self.opened(ctx, &file)?.object)
+    }
+
+    pub(super) fn release(&self, handle: u64) {
+        if let Some(file) = self.files.remove(handle) {
+            self.tell_written(&file);
+            self.table().close(file.ino);
+        }
+    }
+
+    /// Returns the next place at or after `offset` with data (`hole` false) or without; `None` behind the end.
+    pub(super) fn seek(&self, ctx: &Ctx, handle: u64, offset: u64, hole: bool) -> Result<Option<u64>> {
+        let file = self.files.get(handle)?;
+        let blob = self.opened(ctx, &file)?.content.blob();
+        let size = blob.size()?;
+        let mut at = offset;
+        while at < size {
+            match blob.next_data(at)? {
+                Some(data) if !hole => return Ok(Some(data.start.max(at)).filter(|start| *start < size)),
+                Some(data) if data.start <= at => at = data.end,
+                None if !hole => return Ok(None),
+                _ => return Ok(Some(at)),
+            }
+        }
+        Ok(Some(size).filter(|_| hole && offset < size))
+    }
+}
+
+fn not_writable() -> ovl_core::Error {
+    ovl_core::Error::new(ovl_core::ErrorKind::InvalidInput, "write")
+}

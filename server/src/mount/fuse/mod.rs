@@ -1,0 +1,168 @@
+//! A stack as a file system of this machine, by FUSE: one more front end of the engine, beside HTTP.
+//!
+//! ```text
+//! front                        the kernel's requests: one call of the tree, one answer
+//! look  dirs  files  names  set   what they ask for, by the kernel's numbers
+//! tree                         the overlay, and what the kernel knows of it
+//! table                        numbers and names of objects, whoever renames them
+//! notices                      telling the kernel what others have changed
+//! handles  attr  errno         what is open; words of both sides
+//! ```
+//!
+//! The kernel checks permissions (`default_permissions`) and keeps names, attributes and content. It is told of every
+//! change that others make, before that is acknowledged to them; what it asks for itself it knows.
+//!
+//! What differs from the kernel's own overlay: no `O_TMPFILE`, `fallocate`, `chattr` and POSIX ACLs; `syncfs` does not
+//! reach us; the names of one file in a lower show different inode numbers; a file's blocks are told from its length;
+//! a file that is executed from a lower can be opened for writing.
+
+mod attr;
+mod dirs;
+mod errno;
+mod files;
+mod front;
+mod handles;
+mod look;
+mod names;
+mod notices;
+mod set;
+mod table;
+mod tree;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+use ovl_core::{Error, ErrorKind, Overlay, Result, layers::host, overlay::Watch};
+use rustix::mount::{UnmountFlags, unmount};
+
+use self::{front::Front, tree::Tree};
+
+/// How long the kernel keeps what it has been told. It hears of every change, so this is for what changes beneath us.
+const TTL: Duration = Duration::from_secs(60);
+
+/// How a stack is mounted.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The directories that are layers, the upper first if there is one: no mount point may lie in one of them.
+    pub layers: Vec<PathBuf>,
+    /// The directory whose file system's room is told.
+    pub room: Option<PathBuf>,
+    /// Whether other users than the one who mounts may use it.
+    pub others: bool,
+    /// Whether setuid bits count.
+    pub suid: bool,
+    /// Whether devices can be opened.
+    pub dev: bool,
+    /// How many requests are worked on at once; as many as there are processors, up to four, when `None`.
+    pub threads: Option<usize>,
+}
+
+/// A mounted stack. It is unmounted when it is dropped.
+#[derive(Debug)]
+pub struct Mounted {
+    session: Option<BackgroundSession>,
+    messenger: Option<JoinHandle<()>>,
+    watch: Arc<Tree>,
+    at: PathBuf,
+}
+
+/// Mounts a stack at a directory.
+///
+/// # Errors
+/// A mount point within a layer (`InvalidInput`), one that is missing (`NotFound`) or no directory (`NotADirectory`), and
+/// what the kernel refuses: without root it takes `fusermount3`.
+pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Mounted> {
+    let failed = |error: std::io::Error| Error::from(error).at_bytes(at.as_os_str().as_encoded_bytes());
+    check_point(at, options)?;
+    let room = options.room.as_ref().map(fs::File::open).transpose().map_err(failed)?;
+    let writable = overlay.has_upper();
+    let tree = Tree::new(overlay, room.map(Into::into));
+    let watch: Arc<dyn Watch> = tree.clone();
+    tree.overlay.watch(&watch);
+    let session = Session::new(Front(tree.clone()), at, &config(options, writable)).map_err(failed)?;
+    let session = session.spawn().map_err(failed)?;
+    let (kernel, told) = (session.notifier(), tree.clone());
+    let messenger = thread::Builder::new().name("fuse-notices".into()).spawn(move || told.notices.send_all(&kernel));
+    let messenger = Some(messenger.map_err(failed)?);
+    Ok(Mounted { session: Some(session), messenger, watch: tree, at: at.to_owned() })
+}
+
+/// Refuses a mount point that is no directory, or lies in a layer: looking there would ask ourselves.
+fn check_point(at: &Path, options: &Options) -> Result<()> {
+    let refused = |kind| Error::new(kind, "mount").because(at.display().to_string());
+    let meta = fs::metadata(at).map_err(|error| Error::from(error).because(at.display().to_string()))?;
+    if !meta.is_dir() {
+        return Err(refused(ErrorKind::NotADirectory));
+    }
+    for layer in options.layers.iter().filter(|layer| layer.is_dir()) {
+        if host::is_same_or_within(at, layer)? {
+            let reason = format!("the mount point {} lies in the layer {}", at.display(), layer.display());
+            return Err(Error::new(ErrorKind::InvalidInput, "mount").because(reason));
+        }
+    }
+    Ok(())
+}
+
+fn config(options: &Options, writable: bool) -> Config {
+    let wanted = [
+        (true, MountOption::DefaultPermissions),
+        (true, MountOption::FSName("ovl".into())),
+        (true, MountOption::CUSTOM("subtype=ovl".into())),
+        (!writable, MountOption::RO),
+        (options.suid, MountOption::Suid),
+        (options.dev, MountOption::Dev),
+    ];
+    let mut config = Config::default();
+    config.mount_options = wanted.into_iter().filter_map(|(wanted, option)| wanted.then_some(option)).collect();
+    config.acl = if options.others { SessionACL::All } else { SessionACL::Owner };
+    let processors = || thread::available_parallelism().map_or(1, |count| count.get().min(4));
+    config.n_threads = Some(options.threads.unwrap_or_else(processors));
+    config
+}
+
+impl Mounted {
+    /// Unmounts. Refuses while something in it is in use (`Busy`); then it stays mounted.
+    pub fn unmount(&mut self) -> Result<()> {
+        // The first such call only tells whether it could be unmounted.
+        if unmount(&self.at, UnmountFlags::EXPIRE) == Err(rustix::io::Errno::BUSY) {
+            return Err(Error::new(ErrorKind::Busy, "unmount").because(self.at.display().to_string()));
+        }
+        self.end()
+    }
+
+    /// Returns when somebody has unmounted it.
+    pub fn wait(mut self) -> Result<()> {
+        let ended = self.session.take().map_or(Ok(()), BackgroundSession::join);
+        self.dismiss();
+        ended.map_err(Error::from)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let ended = self.session.take().map_or(Ok(()), BackgroundSession::umount_and_join);
+        self.dismiss();
+        ended.map_err(Error::from)
+    }
+
+    fn dismiss(&mut self) {
+        self.watch.notices.close();
+        if let Some(messenger) = self.messenger.take() {
+            // It has nothing to tell but that it has ended.
+            let _ended = messenger.join();
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.session.is_some() && self.end().is_err() {
+            // Somebody is still in it: it goes when they do.
+            let _detached = unmount(&self.at, UnmountFlags::DETACH);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Telling the kernel what to look up anew.
+//!
+//! A thread of its own does it: the kernel takes locks for it that a request may hold which waits for us.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use fuser::{INodeNo, Notifier};
+use ovl_core::NameBuf;
+
+/// One thing that the kernel must not remember.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// What a name in a directory leads to.
+    Name(u64, NameBuf),
+    /// The attributes of an inode.
+    Attributes(u64),
+    /// The attributes and the content of an inode.
+    Content(u64),
+}
+
+/// Notices on their way.
+#[derive(Default)]
+pub(super) struct Notices {
+    queue: Mutex<Queue>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Notice>,
+    pushed: u64,
+    sent: u64,
+    closed: bool,
+}
+
+impl Notices {
+    pub(super) fn push(&self, notices: Vec<Notice>) {
+        let mut queue = self.queue();
+        queue.pushed += notices.len() as u64;
+        queue.waiting.extend(notices);
+        self.moved.notify_all();
+    }
+
+    /// Returns when the kernel knows all that has been pushed, or is gone.
+    pub(super) fn wait(&self) {
+        let mut queue = self.queue();
+        let pushed = queue.pushed;
+        while queue.sent < pushed && !queue.closed {
+            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets go of who waits: nobody is to be told any more.
+    pub(super) fn close(&self) {
+        self.queue().closed = true;
+        self.moved.notify_all();
+    }
+
+    /// Tells the kernel what is pushed, until [`Notices::close`].
+    pub(super) fn send_all(&self, kernel: &Notifier) {
+        while let Some(notice) = self.next() {
+            // The kernel may have forgotten it already, or be gone: then there is nothing to tell.
+            let _told = match &notice {
+                Notice::Name(dir, name) => kernel.inval_entry(INodeNo(*dir), OsStr::from_bytes(name.as_bytes())),
+                Notice::Attributes(ino) => kernel.inval_inode(INodeNo(*ino), -1, 0),
+                Notice::Content(ino) => kernel.inval_inode(INodeNo(*ino), 0, 0),
+            };
+            self.queue().sent += 1;
+            self.moved.notify_all();
+        }
+    }
+
+    fn next(&self) -> Option<Notice> {
+        let mut queue = self.queue();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(notice) = queue.waiting.pop_front() {
+                return Some(notice);
+            }
+            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

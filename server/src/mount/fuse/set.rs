@@ -1,0 +1,71 @@
+//! Changing attributes.
+
+use fuser::FileAttr;
+use ovl_core::{
+    Change, Error, ErrorKind, Result,
+    overlay::{Ctx, Follow, XattrHow},
+};
+
+use super::tree::Tree;
+
+impl Tree {
+    /// Sets a length first, then the rest. A change of nothing copies up, too (semantics C04).
+    pub(super) fn set(
+        &self,
+        ctx: &Ctx,
+        ino: u64,
+        handle: Option<u64>,
+        len: Option<u64>,
+        change: &Change,
+    ) -> Result<FileAttr> {
+        if let Some(len) = len {
+            self.set_len(ctx, ino, handle, len)?;
+        }
+        if len.is_none() || *change != (Change { faithful: true, ..Change::default() }) {
+            self.set_metadata(ctx, ino, change)?;
+        }
+        self.attributes(ino)
+    }
+
+    pub(super) fn set_attribute(&self, ctx: &Ctx, ino: u64, name: &[u8], value: &[u8], flags: i32) -> Result<()> {
+        let how = match flags {
+            0 => XattrHow::Any,
+            1 => XattrHow::Create,
+            2 => XattrHow::Replace,
+            _ => return Err(Error::new(ErrorKind::InvalidInput, "set attribute")),
+        };
+        let _still = self.still();
+        let path = self.table().path(ino);
+        match path {
+            Some(path) => self.overlay.set_xattr(ctx, &path, Follow::No, name, value, how).map(drop),
+            None => self.set_nameless(ctx, ino, &xattr(name, Some(value))),
+        }
+    }
+
+    pub(super) fn remove_attribute(&self, ctx: &Ctx, ino: u64, name: &[u8]) -> Result<()> {
+        self.set_metadata(ctx, ino, &xattr(name, None))
+    }
+
+    fn set_metadata(&self, ctx: &Ctx, ino: u64, change: &Change) -> Result<()> {
+        let _still = self.still();
+        let path = self.table().path(ino);
+        match path {
+            Some(path) => self.overlay.set(ctx, &path, Follow::No, change).map(drop),
+            None => self.set_nameless(ctx, ino, change),
+        }
+    }
+
+    fn set_nameless(&self, ctx: &Ctx, ino: u64, change: &Change) -> Result<()> {
+        let mut object = self.nameless(ino)?;
+        let before = object.layer();
+        self.overlay.set_nameless(ctx, &mut object, change)?;
+        if object.layer() != before {
+            self.table().renewed(ino, object);
+        }
+        Ok(())
+    }
+}
+
+fn xattr(name: &[u8], value: Option<&[u8]>) -> Change {
+    Change { xattrs: vec![(name.into(), value.map(Into::into))], faithful: true, ..Change::default() }
+}

@@ -1,0 +1,176 @@
+//! A mounted stack: the engine's tree by the kernel's numbers.
+
+use std::{
+    cell::Cell,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use fuser::{FileAttr, Request};
+use ovl_core::{
+    Error, ErrorKind, Name, Overlay, Result, Stat, VPath,
+    overlay::{Ctx, Event, Follow, Info, Object, Shown, Watch, When},
+};
+use rustix::fd::OwnedFd;
+
+use super::{
+    attr::attr,
+    dirs::Dir,
+    files::File,
+    handles::Handles,
+    notices::Notices,
+    table::{Sight, Table},
+};
+use crate::time;
+
+thread_local! {
+    /// The tree for whose kernel this thread works: of a change made by it that kernel knows already.
+    static WORKS_FOR: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A stack as one mount shows it.
+pub(super) struct Tree {
+    pub(super) overlay: Arc<Overlay>,
+    table: Mutex<Table>,
+    /// Held for reading while a path is used, for writing while a directory gets another one.
+    moving: RwLock<()>,
+    pub(super) files: Handles<File>,
+    pub(super) dirs: Handles<Dir>,
+    pub(super) notices: Notices,
+    /// Counts what is written in place, which the engine does not.
+    pub(super) pieces: AtomicU64,
+    /// A directory of the file system whose room is told.
+    pub(super) room: Option<OwnedFd>,
+    id: u64,
+}
+
+impl Tree {
+    pub(super) fn new(overlay: Arc<Overlay>, room: Option<OwnedFd>) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            overlay,
+            table: Mutex::new(Table::new()),
+            moving: RwLock::default(),
+            files: Handles::new(),
+            dirs: Handles::new(),
+            notices: Notices::default(),
+            pieces: AtomicU64::new(0),
+            room,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+
+    /// Notes that this thread works for the kernel, as long as it lives.
+    pub(super) fn serve(&self) {
+        WORKS_FOR.set(self.id);
+    }
+
+    fn is_served(&self) -> bool {
+        WORKS_FOR.get() == self.id
+    }
+
+    // The table is whole before the lock is given back, and nobody asks the engine anything while holding it.
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps paths what they are as far as the kernel is concerned.
+    pub(super) fn still(&self) -> RwLockReadGuard<'_, ()> {
+        self.moving.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets nobody else use a path.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.moving.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the path of an inode. Refuses one that has none (`NotFound`).
+    pub(super) fn path(&self, ino: u64) -> Result<VPath> {
+        self.table().path(ino).ok_or_else(|| Error::new(ErrorKind::NotFound, "look up"))
+    }
+
+    /// Returns the path of a name in a directory.
+    pub(super) fn at(&self, dir: u64, name: Name<'_>) -> Result<VPath> {
+        Ok(self.path(dir)?.join(name))
+    }
+
+    /// Returns the object that an inode without a name is.
+    pub(super) fn nameless(&self, ino: u64) -> Result<Object> {
+        self.table().held(ino).ok_or_else(|| Error::new(ErrorKind::LayerChanged, "look up"))
+    }
+
+    /// Keeps what an inode is, if someone may still use it when its name goes.
+    pub(super) fn keep(&self, dir: u64, name: Name<'_>) -> Result<()> {
+        let ino = {
+            let table = self.table();
+            table.child(dir, name).filter(|ino| table.is_open(*ino) || table.is_dir(*ino))
+        };
+        let Some(ino) = ino else { return Ok(()) };
+        let (_, object) = self.overlay.object(&self.at(dir, name)?)?;
+        self.table().hold(ino, object);
+        Ok(())
+    }
+
+    /// Tells the kernel of what shows at a name: returns its attributes.
+    pub(super) fn known(&self, dir: u64, name: Name<'_>, info: &Info) -> FileAttr {
+        let sight = self.sight(&info.stat, info.layers.first().copied().unwrap_or_default());
+        self.identify_links(&info.stat, sight);
+        let ino = self.table().learn(dir, name, sight);
+        attr(ino, &info.stat)
+    }
+
+    /// Finds out which inodes other names of this file belong to, where a change has made us forget.
+    fn identify_links(&self, stat: &Stat, sight: Sight) {
+        if !sight.upper || stat.nlink < 2 {
+            return;
+        }
+        let unidentified = self.table().unidentified(stat.ino);
+        for (ino, path) in unidentified {
+            if let Ok(info) = self.overlay.entry(&path, Follow::No) {
+                let sight = self.sight(&info.stat, info.layers.first().copied().unwrap_or_default());
+                self.table().identify(ino, sight);
+            }
+        }
+    }
+
+    pub(super) fn sight(&self, stat: &Stat, layer: usize) -> Sight {
+        Sight { kind: stat.kind, layer, number: stat.ino, upper: layer == 0 && self.overlay.has_upper() }
+    }
+
+    pub(super) fn sight_of(&self, line: &Shown) -> Option<Sight> {
+        line.stat.as_ref().map(|stat| self.sight(stat, line.layer))
+    }
+
+    /// Returns a value that changes with everything that is changed.
+    pub(super) fn stamp(&self) -> (u64, u64) {
+        (self.overlay.generation(), self.pieces.load(Ordering::Acquire))
+    }
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree").field("overlay", &self.overlay).finish_non_exhaustive()
+    }
+}
+
+impl Watch for Tree {
+    fn changed(&self, event: &Event) {
+        let notices = self.table().follow(event, self.is_served());
+        self.notices.push(notices);
+    }
+
+    fn catch_up(&self) {
+        if !self.is_served() {
+            self.notices.wait();
+        }
+    }
+}
+
+/// Returns who asks. The kernel has checked what they may do, and applied their umask.
+pub(super) fn ctx(asker: &Request) -> Ctx {
+    let (uid, gid) = (asker.uid(), asker.gid());
+    Ctx { uid, gid, umask: 0, now: time::now(), when: When::Always, faithful: true }
+}
