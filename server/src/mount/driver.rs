@@ -29,11 +29,11 @@ pub(crate) enum Driver {
 /// process that may not mount (5), an upper that only ovl reads (9); and layers that cannot be looked at.
 pub(crate) fn choose(wanted: Driver, stack: &StackArgs) -> Result<String, Failure> {
     if wanted == Driver::Fuse {
-        return Err(Failure::new(code::FAILED, "the driver fuse is not built in yet; take --driver kernel"));
+        return Err(Failure::new(code::FAILED, "this command does not mount by FUSE yet; take --driver kernel"));
     }
     let (reason, otherwise) = match wanted {
         Driver::Kernel => ("asked for", ""),
-        _ => ("every layer is a directory that it can stack", "; and fuse is not built in yet"),
+        _ => ("every layer is a directory that it can stack", "; and this command does not mount by FUSE yet"),
     };
     match obstacle(stack)? {
         None => Ok(reason.into()),
