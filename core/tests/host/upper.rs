@@ -419,12 +419,23 @@ fn content_that_a_client_wrote_runs_with_no_rights_of_the_file_that_it_replaced(
         return;
     }
     let place = Place::new();
-    let file = place.file("l/f", "old");
-    rustix::fs::chmod(&file, rustix::fs::Mode::from_raw_mode(0o4755)).unwrap();
-    assert_eq!(edited_twice(&place), (0, 0o755));
-    // The bit is kept as data.
+    for name in ["put", "written", "kept"] {
+        let file = place.file(&format!("l/{name}"), "old");
+        rustix::fs::chmod(&file, rustix::fs::Mode::from_raw_mode(0o4755)).unwrap();
+    }
     let overlay = place.overlay(form(Form::KernelTrusted));
-    assert_eq!(overlay.entry(&path("f"), Follow::No).unwrap().stat.attrs.mode, 0o4755);
+    put(&overlay, "put", "new");
+    overlay.write(&ctx(), &path("written"), At::End, &b"er".to_vec()).unwrap();
+    // Up before a client writes it.
+    overlay.set(&ctx(), &path("kept"), Follow::No, &Change::default()).unwrap();
+    let on_inode = |name: &str| fs::symlink_metadata(place.path("u").join(name)).unwrap().mode() & 0o7777;
+    assert_eq!(["put", "written", "kept"].map(on_inode), [0o755, 0o755, 0o4755]);
+    put(&overlay, "kept", "new");
+    assert_eq!(on_inode("kept"), 0o755);
+    // The bit is kept as data.
+    for name in ["put", "written", "kept"] {
+        assert_eq!(overlay.entry(&path(name), Follow::No).unwrap().stat.attrs.mode, 0o4755, "{name}");
+    }
 }
 
 #[test]
