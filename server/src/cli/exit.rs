@@ -26,6 +26,8 @@ pub mod code {
     pub const WRONG_FORM: u8 = 9;
     /// Reading or writing failed.
     pub const IO: u8 = 74;
+    /// Stopped at once by a SIGHUP after another signal.
+    pub const HUNG_UP: u8 = 129;
     /// Stopped at once by a second SIGINT.
     pub const INTERRUPTED: u8 = 130;
     /// Stopped at once by a second SIGTERM.

@@ -6,7 +6,7 @@ pub mod exit;
 pub mod flags;
 pub mod parse;
 pub mod serve;
-mod service;
+pub(crate) mod service;
 mod signals;
 pub mod spec;
 pub mod stack;

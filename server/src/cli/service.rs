@@ -4,7 +4,7 @@
 ///
 /// Must be called within the runtime that answers them.
 #[cfg(unix)]
-pub(super) fn ready() {
+pub(crate) fn ready() {
     say(sd_notify::NotifyState::Ready);
     let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) else { return };
     tokio::spawn(async move {
@@ -18,7 +18,7 @@ pub(super) fn ready() {
 
 /// Says that no more requests are taken.
 #[cfg(unix)]
-pub(super) fn stopping() {
+pub(crate) fn stopping() {
     say(sd_notify::NotifyState::Stopping);
 }
 
@@ -31,8 +31,8 @@ fn say(state: sd_notify::NotifyState<'_>) {
 
 /// Says nothing: there is no such service manager.
 #[cfg(not(unix))]
-pub(super) fn ready() {}
+pub(crate) fn ready() {}
 
 /// Says nothing: there is no such service manager.
 #[cfg(not(unix))]
-pub(super) fn stopping() {}
+pub(crate) fn stopping() {}

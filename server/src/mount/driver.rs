@@ -11,36 +11,55 @@ use crate::cli::{
     stack,
 };
 
-/// Who mounts.
+/// Who is asked to mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Driver {
+pub(crate) enum DriverArg {
     /// The kernel where it can, else FUSE.
     Auto,
     /// The kernel's overlay.
     Kernel,
-    /// A file system of ours.
+    /// A file system of ours, for every stack; its process stays while it is mounted.
     Fuse,
 }
 
-/// Returns why the kernel mounts this stack.
+/// Who mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// The kernel's overlay.
+    Kernel,
+    /// The engine, by FUSE.
+    Fuse,
+}
+
+/// Returns who mounts this stack, and why.
 ///
 /// # Errors
-/// What the kernel cannot mount, as long as there is no other driver: other layers than directories, and limits (1), a
-/// process that may not mount (5), an upper that only ovl reads (9); and layers that cannot be looked at.
-pub(crate) fn choose(wanted: Driver, stack: &StackArgs) -> Result<String, Failure> {
-    if wanted == Driver::Fuse {
-        return Err(Failure::new(code::FAILED, "this command does not mount by FUSE yet; take --driver kernel"));
+/// A driver that is asked for and cannot do it ([`by_kernel`]), or is not there (1); layers that cannot be looked at.
+pub(crate) fn choose(wanted: DriverArg, stack: &StackArgs) -> Result<(Driver, String), Failure> {
+    let has_fuse = cfg!(feature = "fuse");
+    match wanted {
+        DriverArg::Kernel => by_kernel(stack).map(|()| (Driver::Kernel, "asked for".into())),
+        DriverArg::Fuse if has_fuse => Ok((Driver::Fuse, "asked for".into())),
+        DriverArg::Fuse => Err(Failure::new(code::FAILED, "this ovl was built without FUSE; take --driver kernel")),
+        DriverArg::Auto => match obstacle(stack)? {
+            None => Ok((Driver::Kernel, "every layer is a directory that it can stack".into())),
+            Some(why) if has_fuse => Ok((Driver::Fuse, format!("the kernel cannot: {}", why.message))),
+            Some(why) => Err(refusal(why)),
+        },
     }
-    let (reason, otherwise) = match wanted {
-        Driver::Kernel => ("asked for", ""),
-        _ => ("every layer is a directory that it can stack", "; and this command does not mount by FUSE yet"),
-    };
-    match obstacle(stack)? {
-        None => Ok(reason.into()),
-        Some(Failure { code, message }) => {
-            Err(Failure::new(code, format!("the kernel cannot mount this: {message}{otherwise}")))
-        }
-    }
+}
+
+/// Refuses a stack that the kernel's overlay cannot mount.
+///
+/// # Errors
+/// Other layers than directories, and limits (1), a process that may not mount (5), an upper that only ovl reads (9);
+/// and layers that cannot be looked at.
+pub(crate) fn by_kernel(stack: &StackArgs) -> Result<(), Failure> {
+    obstacle(stack)?.map_or(Ok(()), |why| Err(refusal(why)))
+}
+
+fn refusal(why: Failure) -> Failure {
+    Failure::new(why.code, format!("the kernel cannot mount this: {}", why.message))
 }
 
 /// Returns what the kernel's overlay cannot do of what was asked for.
@@ -52,6 +71,9 @@ fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
         }
     }
     let upper = args.upper.as_ref();
+    if args.lower.len() == 1 && upper.is_none() {
+        return failed("one layer alone is no stack for it: it takes a second --lower, or an --upper".into());
+    }
     if upper.is_some_and(|upper| upper.medium == Some(Medium::Memory)) {
         return failed("the upper is in memory, and it keeps changes in a directory".into());
     }

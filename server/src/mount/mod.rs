@@ -4,6 +4,7 @@
 //! driver    who mounts, and why
 //! kernel/   the kernel's own overlay, for stacks of directories
 //! fuse/     the engine itself, for every stack
+//! leave     taking a mount away
 //! private   mounts that one process and its children see alone, without root too
 //! ```
 
@@ -11,6 +12,7 @@ mod driver;
 #[cfg(feature = "fuse")]
 pub mod fuse;
 pub(crate) mod kernel;
+pub mod leave;
 pub(crate) mod private;
 
-pub(crate) use driver::{Driver, choose};
+pub(crate) use driver::{Driver, DriverArg, by_kernel, choose};

@@ -24,6 +24,8 @@ mod print;
 mod run;
 mod session;
 mod show;
+#[cfg(target_os = "linux")]
+mod unmount;
 mod why;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -31,7 +33,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(not(target_os = "linux"))]
-use self::{elsewhere as mount, elsewhere as mounts, elsewhere as run};
+use self::{elsewhere as mount, elsewhere as mounts, elsewhere as run, elsewhere as unmount};
 use crate::cli::{exit::Failure, parse, serve::ServeArgs};
 
 const EXAMPLES: &str = "\
@@ -86,7 +88,7 @@ enum Command {
     /// Mounts the stack as a file system (Linux).
     Mount(mount::Mount),
     /// Ends a mount (Linux).
-    Unmount(mount::Unmount),
+    Unmount(unmount::Unmount),
     /// Lists the overlays that the kernel has mounted, with their layers (Linux).
     Mounts(mounts::Mounts),
     /// Runs a command in the stack, mounted for it alone, and tells what it changed (Linux; needs no root).
@@ -115,7 +117,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Vec<OsString>) -> Result<(), Failure> {
-    let parsed = parse::parse(Program::command(), &ServeArgs::command(), args)?;
+    let parsed = parse::parse(Program::command(), &ServeArgs::command(), args.clone())?;
     let program = Program::from_arg_matches(&parsed.matches).map_err(|error| parse::mistake(&error))?;
     match program.command {
         Command::Ls(ls) => ls.run(),
@@ -128,6 +130,9 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Import(import) => import.run(),
         Command::Digest(digest) => digest.run(),
         Command::Inspect(inspect) => inspect.run(),
+        #[cfg(target_os = "linux")]
+        Command::Mount(mount) => mount.run(&args),
+        #[cfg(not(target_os = "linux"))]
         Command::Mount(mount) => mount.run(),
         Command::Unmount(unmount) => unmount.run(),
         Command::Mounts(mounts) => mounts.run(),

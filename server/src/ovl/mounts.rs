@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    mount::whole,
     print::{self, Format, List},
+    unmount::whole,
 };
 use crate::cli::exit::{Failure, code};
 

@@ -100,7 +100,7 @@ fn what_the_kernel_would_refuse_is_refused_with_the_reason() {
     place.dir("m/inner");
     for (line, code, reason) in [
         ("--upper u m", 2, "no lower"),
-        ("--lower low m", 2, "one layer alone"),
+        ("--driver kernel --lower low m", 1, "one layer alone"),
         ("--lower low --lower low m", 2, "is also the lower low"),
         ("--lower low --lower low/d m", 2, "the lower low/d is also the lower low"),
         ("--lower low --upper low/u m", 2, "overlap"),
@@ -119,10 +119,12 @@ fn what_the_kernel_would_refuse_is_refused_with_the_reason() {
         ("--lower low --upper u --userxattr --upper-form kernel-trusted m", 2, "--upper-form"),
         ("--lower low --lower low2 --index m", 2, "--index is about an upper"),
         ("--lower low --lower low2 --volatile m", 2, "--volatile is about an upper"),
-        ("--lower low --upper mem: m", 1, "in memory"),
-        ("--lower low --upper u --quota 1M m", 1, "--quota"),
-        ("--lower low --upper u --driver fuse m", 1, "does not mount by FUSE yet"),
-        ("--lower low --upper p --upper-form portable m", 9, "portable"),
+        ("--driver kernel --lower low --upper mem: m", 1, "in memory"),
+        ("--driver kernel --lower low --upper u --quota 1M m", 1, "--quota"),
+        ("--driver kernel --lower low --upper p --upper-form portable m", 9, "portable"),
+        ("--lower low --upper u --foreground m", 2, "for FUSE"),
+        ("--lower low --upper u --allow-other m", 2, "for FUSE"),
+        ("--driver fuse --lower low --upper u --index m", 2, "--index is the kernel's own"),
     ] {
         let (real, why) = place.fails(&format!("mount {line}"));
         assert!(real == code && why.contains(reason), "{line}: {real} {why}");
@@ -130,7 +132,7 @@ fn what_the_kernel_would_refuse_is_refused_with_the_reason() {
     }
     // From now on the form is recorded.
     assert_eq!(place.fails("discard --yes a --lower low --upper p --upper-form portable").0, 3);
-    let (code, why) = place.fails("mount --lower low --upper p m");
+    let (code, why) = place.fails("mount --driver kernel --lower low --upper p m");
     assert!(code == 9 && why.contains("only ovl reads it"), "{code} {why}");
 }
 
@@ -155,8 +157,8 @@ fn an_upper_in_use_is_not_mounted_and_a_mounted_one_takes_no_changes() {
 fn a_zip_is_for_another_driver() {
     let Some(place) = Place::private() else { return };
     place.ok("export -o low.zip --lower low");
-    let (code, why) = place.fails("mount --lower low.zip --upper u m");
-    assert!(code == 1 && why.contains("low.zip is a zip") && why.contains("does not mount by FUSE yet"), "{why}");
+    let (code, why) = place.fails("mount --driver kernel --lower low.zip --upper u m");
+    assert!(code == 1 && why.contains("low.zip is a zip"), "{why}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! Stacks mounted by the kernel, as a user of `ovl` sees them. Each test has a mount namespace and a file system of its own,
+//! Mounted stacks, as a user of `ovl` sees them. Each test has a mount namespace and a file system of its own,
 //! which go away with it; where this machine has none to give, the test says so and does nothing.
 #![cfg(target_os = "linux")]
 
+#[cfg(feature = "fuse")]
+mod fuse;
 mod kernel;
 mod place;
 mod run;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
+    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount},
     thread::UnshareFlags,
 };
 use serde_json::Value;
@@ -83,6 +83,18 @@ impl Place {
         let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         let point = format!(" {} ", self.path("m").display());
         table.lines().find(|line| line.contains(&point)).map(str::to_owned)
+    }
+}
+
+/// Whoever answers for a mount keeps the namespace, and the namespace the mount: so the mounts go here.
+impl Drop for Place {
+    fn drop(&mut self) {
+        let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+        let here = format!("{}/", self.0.path().display());
+        let points = table.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.starts_with(&here));
+        for point in points {
+            let _gone = unmount(point, UnmountFlags::DETACH);
+        }
     }
 }
 

@@ -165,7 +165,10 @@ fn the_upper_is_in_use_while_the_command_runs() {
 fn a_user_who_may_not_mount_is_told_how_to() {
     let Some(place) = of_a_user() else { return };
     let mut command = Command::new(place.path("ovl"));
-    command.current_dir(place.path("")).env_clear().args(["mount", "--lower", "low", "--upper", "u", "m"]);
+    command
+        .current_dir(place.path(""))
+        .env_clear()
+        .args(["mount", "--driver", "kernel", "--lower", "low", "--upper", "u", "m"]);
     let (code, why) = failed(command.uid(NOBODY).gid(NOBODY).output().unwrap());
     assert!(code == 5 && why.contains("ovl run"), "{code} {why}");
     assert!(!place.path("u").exists());

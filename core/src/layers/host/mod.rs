@@ -51,7 +51,7 @@ pub use self::{
 #[cfg(target_os = "linux")]
 pub use self::{
     handover::{KernelUpper, upper_for_kernel},
-    mountinfo::{OverlayMount, overlay_mounts},
+    mountinfo::{Mount, OverlayMount, mounts, overlay_mounts},
 };
 use crate::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! Kernel overlay mounts, found in the table of mounts (Linux).
+//! The table of mounts, and the kernel's overlays in it (Linux).
 
 use std::{
     ffi::OsString,
@@ -8,6 +8,23 @@ use std::{
 
 use super::{failed, sys, sys::Handle};
 use crate::Result;
+
+/// A line of the table of mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The numbers of its device, which no other mounted file system has.
+    pub device: (u32, u32),
+    /// The type of the file system: `overlay`, `fuse.ovl`.
+    pub kind: String,
+    /// What it was called when it was mounted.
+    pub source: PathBuf,
+    /// Whether it takes no changes.
+    pub read_only: bool,
+    /// The options of the file system, as the table writes them.
+    options: Vec<u8>,
+}
 
 /// An overlay that the kernel has mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,10 +45,15 @@ pub struct OverlayMount {
     pub options: Vec<String>,
 }
 
-/// Returns the overlays that this process sees mounted, in the order of the table: a later one may cover an earlier.
-pub fn overlay_mounts() -> Result<Vec<OverlayMount>> {
+/// Returns what this process sees mounted, in the order of the table: a later mount may cover an earlier.
+pub fn mounts() -> Result<Vec<Mount>> {
     let table = sys::mount_table().map_err(failed("read mounts"))?;
-    Ok(table.split(|b| *b == b'\n').filter_map(OverlayMount::parse).collect())
+    Ok(table.split(|b| *b == b'\n').filter_map(Mount::parse).collect())
+}
+
+/// Returns the kernel's overlays among [`mounts`].
+pub fn overlay_mounts() -> Result<Vec<OverlayMount>> {
+    Ok(mounts()?.iter().filter_map(OverlayMount::of).collect())
 }
 
 /// Returns where the kernel has mounted an overlay whose upper is `upper`, known to us as `path`.
@@ -39,22 +61,39 @@ pub(super) fn mounted_at(upper: &Handle, path: &Path) -> Result<Option<PathBuf>>
     Ok(overlay_mounts()?.into_iter().find(|mount| mount.holds(upper, path)).map(|mount| mount.point))
 }
 
-impl OverlayMount {
-    /// Reads a line: fields up to ` - `, then type, source and options. `None` for other mounts.
+impl Mount {
+    /// Reads a line: fields up to ` - `, then type, source and options.
     fn parse(line: &[u8]) -> Option<Self> {
         let at = line.windows(3).position(|w| w == b" - ")?;
         let mut rest = line[at + 3..].splitn(3, |b| *b == b' ');
-        let (kind, _source, options) = (rest.next()?, rest.next()?, rest.next()?);
-        let mut fields = line[..at].split(|b| *b == b' ').skip(4);
-        let (point, flags) = (fields.next()?, fields.next()?);
-        if kind != b"overlay" {
-            return None;
-        }
+        let (kind, source, options) = (rest.next()?, rest.next()?, rest.next()?);
+        let mut fields = line[..at].split(|b| *b == b' ').skip(2);
+        let (device, _root, point, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
         let is_ro = |flags: &[u8]| flags.split(|b| *b == b',').any(|flag| flag == b"ro");
-        let read_only = is_ro(flags) || is_ro(options);
-        let mut mount = Self { point: path(unescape(point)), read_only, ..Self::default() };
-        options.split(|b| *b == b',').for_each(|option| mount.option(option));
-        Some(mount)
+        Some(Self {
+            point: path(unescape(point)),
+            device: (major.parse().ok()?, minor.parse().ok()?),
+            kind: String::from_utf8_lossy(kind).into_owned(),
+            source: path(unescape(source)),
+            read_only: is_ro(flags) || is_ro(options),
+            options: options.to_vec(),
+        })
+    }
+
+    /// Returns the options of the file system one by one, as the table writes them.
+    pub fn options(&self) -> impl Iterator<Item = &[u8]> {
+        self.options.split(|b| *b == b',')
+    }
+}
+
+impl OverlayMount {
+    fn of(mount: &Mount) -> Option<Self> {
+        (mount.kind == "overlay").then(|| {
+            let mut found = Self { point: mount.point.clone(), read_only: mount.read_only, ..Self::default() };
+            mount.options().for_each(|option| found.option(option));
+            found
+        })
     }
 
     fn option(&mut self, option: &[u8]) {
@@ -146,9 +185,13 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn parse(line: &str) -> Option<OverlayMount> {
+        OverlayMount::of(&Mount::parse(line.as_bytes()).unwrap())
+    }
+
     fn parsed(options: &str) -> OverlayMount {
         let line = format!("36 35 0:40 / /mnt/a\\040b rw,nodev shared:1 - overlay overlay {options}");
-        OverlayMount::parse(line.as_bytes()).unwrap()
+        parse(&line).unwrap()
     }
 
     fn shown(paths: &[PathBuf]) -> Vec<&str> {
@@ -161,7 +204,7 @@ mod tests {
         assert_eq!((mount.point.to_str(), mount.read_only), (Some("/mnt/a b"), false));
         assert_eq!((mount.upper.unwrap(), mount.work.unwrap()), ("/u,x".into(), "/w".into()));
         assert_eq!(mount.options, ["userxattr"]);
-        assert!(OverlayMount::parse(b"36 35 0:40 / /mnt rw - ext4 /dev/vda rw").is_none());
+        assert!(parse("36 35 0:40 / /mnt rw - ext4 /dev/vda rw").is_none());
     }
 
     #[test]

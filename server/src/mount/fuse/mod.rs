@@ -39,9 +39,9 @@ use std::{
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use ovl_core::{Error, ErrorKind, Overlay, Result, layers::host, overlay::Watch};
-use rustix::mount::{UnmountFlags, unmount};
 
 use self::{front::Front, tree::Tree};
+use super::leave::Place;
 
 /// How long the kernel keeps what it has been told. It hears of every change, so this is for what changes beneath us.
 const TTL: Duration = Duration::from_secs(60);
@@ -59,6 +59,10 @@ pub struct Options {
     pub suid: bool,
     /// Whether devices can be opened.
     pub dev: bool,
+    /// Whether programs in it can be started: not when set.
+    pub noexec: bool,
+    /// What the table of mounts calls it; `ovl` when `None`.
+    pub source: Option<String>,
     /// How many requests are worked on at once; as many as there are processors, up to four, when `None`.
     pub threads: Option<usize>,
 }
@@ -69,7 +73,7 @@ pub struct Mounted {
     session: Option<BackgroundSession>,
     messenger: Option<JoinHandle<()>>,
     watch: Arc<Tree>,
-    at: PathBuf,
+    place: Place,
 }
 
 /// Mounts a stack at a directory.
@@ -81,6 +85,7 @@ pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Moun
     let failed = |error: std::io::Error| Error::from(error).at_bytes(at.as_os_str().as_encoded_bytes());
     check_point(at, options)?;
     let room = options.room.as_ref().map(fs::File::open).transpose().map_err(failed)?;
+    let at = &at.canonicalize().map_err(failed)?;
     let writable = overlay.has_upper();
     let tree = Tree::new(overlay, room.map(Into::into));
     let watch: Arc<dyn Watch> = tree.clone();
@@ -90,7 +95,8 @@ pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Moun
     let (kernel, told) = (session.notifier(), tree.clone());
     let messenger = thread::Builder::new().name("fuse-notices".into()).spawn(move || told.notices.send_all(&kernel));
     let messenger = Some(messenger.map_err(failed)?);
-    Ok(Mounted { session: Some(session), messenger, watch: tree, at: at.to_owned() })
+    let place = Place::of(at).map_err(failed)?;
+    Ok(Mounted { session: Some(session), messenger, watch: tree, place })
 }
 
 /// Refuses a mount point that is no directory, or lies in a layer: looking there would ask ourselves.
@@ -112,11 +118,12 @@ fn check_point(at: &Path, options: &Options) -> Result<()> {
 fn config(options: &Options, writable: bool) -> Config {
     let wanted = [
         (true, MountOption::DefaultPermissions),
-        (true, MountOption::FSName("ovl".into())),
+        (true, MountOption::FSName(source(options))),
         (true, MountOption::CUSTOM("subtype=ovl".into())),
         (!writable, MountOption::RO),
         (options.suid, MountOption::Suid),
         (options.dev, MountOption::Dev),
+        (options.noexec, MountOption::NoExec),
     ];
     let mut config = Config::default();
     config.mount_options = wanted.into_iter().filter_map(|(wanted, option)| wanted.then_some(option)).collect();
@@ -126,43 +133,51 @@ fn config(options: &Options, writable: bool) -> Config {
     config
 }
 
+/// Returns the source's name. Without root `fusermount3` reads it, in a list with commas.
+fn source(options: &Options) -> String {
+    let name = options.source.as_deref().unwrap_or("ovl");
+    match rustix::process::geteuid().is_root() {
+        true => name.to_owned(),
+        false => name.replace('\\', "\\\\").replace(',', "\\,"),
+    }
+}
+
 impl Mounted {
-    /// Unmounts. Refuses while something in it is in use (`Busy`); then it stays mounted.
+    /// Returns where it is mounted, to take it away while another thread waits.
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Unmounts. Refuses while something in it is in use (`Busy`); then it stays mounted. Where somebody has taken it
+    /// away from its place already, returns when the last who uses it has gone.
     pub fn unmount(&mut self) -> Result<()> {
-        // The first such call only tells whether it could be unmounted.
-        if unmount(&self.at, UnmountFlags::EXPIRE) == Err(rustix::io::Errno::BUSY) {
-            return Err(Error::new(ErrorKind::Busy, "unmount").because(self.at.display().to_string()));
-        }
+        self.place.unmount().map_err(|error| Error::from(error).because(self.place.path().display().to_string()))?;
         self.end()
     }
 
-    /// Returns when somebody has unmounted it.
+    /// Returns when somebody has unmounted it, and nobody uses it any more.
     pub fn wait(mut self) -> Result<()> {
-        let ended = self.session.take().map_or(Ok(()), BackgroundSession::join);
-        self.dismiss();
-        ended.map_err(Error::from)
+        self.end()
     }
 
     fn end(&mut self) -> Result<()> {
-        let ended = self.session.take().map_or(Ok(()), BackgroundSession::umount_and_join);
-        self.dismiss();
-        ended.map_err(Error::from)
-    }
-
-    fn dismiss(&mut self) {
+        let ended = self.session.take().map_or(Ok(()), BackgroundSession::join);
         self.watch.notices.close();
         if let Some(messenger) = self.messenger.take() {
             // It has nothing to tell but that it has ended.
             let _ended = messenger.join();
         }
+        ended.map_err(Error::from)
     }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        if self.session.is_some() && self.end().is_err() {
-            // Somebody is still in it: it goes when they do.
-            let _detached = unmount(&self.at, UnmountFlags::DETACH);
+        if self.session.as_ref().is_none_or(|session| session.guard.is_finished()) || self.unmount().is_ok() {
+            return;
         }
+        // Somebody is still in it: it goes when they do. The session must not unmount what is there by then.
+        let _detached = self.place.detach();
+        std::mem::forget(self.session.take());
     }
 }

@@ -20,7 +20,7 @@ const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXE
 
 /// A directory, and what a person calls it.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) path: PathBuf,
     pub(super) fd: OwnedFd,
 }
@@ -39,7 +39,7 @@ pub(super) fn lower(spec: &LayerSpec) -> Result<Place, Failure> {
 }
 
 /// Opens the directory that the mount will cover.
-pub(super) fn mount_point(path: &Path) -> Result<Place, Failure> {
+pub(crate) fn mount_point(path: &Path) -> Result<Place, Failure> {
     let fd = open(path).map_err(|error| point_failure(path, error))?;
     Ok(Place { path: path.to_owned(), fd })
 }

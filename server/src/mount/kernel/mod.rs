@@ -21,8 +21,8 @@ use ovl_core::{
     layers::host::{self, Form, KernelUpper},
 };
 
-pub(crate) use self::options::KernelArgs;
 use self::{context::Context, layers::Place};
+pub(crate) use self::{layers::mount_point, options::KernelArgs};
 use crate::cli::{
     exit::{Failure, code},
     flags::{FormArg, StackArgs},
@@ -49,7 +49,7 @@ pub(crate) fn mount(args: &StackArgs, kernel: &KernelArgs, point: &Path) -> Resu
     refuse_count(args)?;
     kernel.refuse_pairs(args)?;
     let context = Context::open()?;
-    let point = layers::mount_point(point)?;
+    let point = mount_point(point)?;
     let lowers = args.lower.iter().map(layers::lower).collect::<Result<Vec<Place>, _>>()?;
     let upper = args.upper.as_ref().map(|spec| claim(spec, args, kernel)).transpose()?;
     let is_user = upper.as_ref().map_or(kernel.userxattr, |upper| upper.form() == Form::KernelUser);

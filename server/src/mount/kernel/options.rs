@@ -26,13 +26,13 @@ pub(crate) struct KernelArgs {
     volatile: bool,
     /// Keeps the upper's marks in `user.overlay.*`, as mounts without root do; no directory of a lower can be renamed.
     #[arg(long)]
-    pub(super) userxattr: bool,
+    pub(crate) userxattr: bool,
     /// Lets setuid programs in the layers have their effect.
     #[arg(long)]
-    suid: bool,
+    pub(crate) suid: bool,
     /// Lets devices in the layers be opened.
     #[arg(long)]
-    dev: bool,
+    pub(crate) dev: bool,
 }
 
 /// One option, as the kernel calls it, and its value where it has one.
@@ -81,6 +81,17 @@ impl KernelArgs {
         settings.extend(self.xino.map(|xino| ("xino", Some(word(xino == Switch::On)))));
         settings.extend(self.volatile.then_some(("volatile", None)));
         Ok(settings)
+    }
+
+    /// Returns an option that was asked for and that only the kernel's overlay has.
+    pub(crate) fn own(&self) -> Option<&'static str> {
+        let asked = [
+            (self.metacopy, "--metacopy"),
+            (self.index, "--index"),
+            (self.xino.is_some(), "--xino"),
+            (self.volatile, "--volatile"),
+        ];
+        asked.into_iter().find_map(|(asked, name)| asked.then_some(name))
     }
 
     /// Returns what the mount itself forbids.

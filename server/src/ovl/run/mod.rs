@@ -32,7 +32,7 @@ use crate::{
         flags::StackArgs,
     },
     mount::{
-        Driver, choose,
+        by_kernel,
         kernel::{self, KernelArgs},
         private,
     },
@@ -105,9 +105,9 @@ impl Run {
 
     /// Runs the command while the tree is mounted, and returns with what it ended.
     fn mounted(&self, point: &Path) -> Result<i32, Failure> {
-        let reason = choose(Driver::Auto, &self.stack)?;
+        by_kernel(&self.stack)?;
         let upper = kernel::mount(&self.stack, &KernelArgs::default(), point)?;
-        self.notes.say(&format!("mounted at {} by the kernel ({reason}), for this command alone", point.display()));
+        self.notes.say(&format!("mounted at {} by the kernel, for this command alone", point.display()));
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).current_dir(point).env("PWD", point);
         let ended = tend::run(&mut command, self.notes);

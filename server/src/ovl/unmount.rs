@@ -1,0 +1,63 @@
+//! `ovl unmount`: the end of a mount, whoever made it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueHint};
+use ovl_core::layers::host;
+
+use crate::{
+    cli::exit::{Failure, code},
+    mount::leave::{self, Leave},
+};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  ovl unmount /mnt/work")]
+pub(super) struct Unmount {
+    /// Where an overlay is mounted.
+    #[arg(value_name = "MOUNTPOINT", value_hint = ValueHint::DirPath)]
+    point: PathBuf,
+}
+
+impl Unmount {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let point = whole(&self.point)?;
+        let topmost = host::mounts()?.into_iter().rfind(|mount| mount.point == point);
+        if !topmost.is_some_and(|mount| matches!(&*mount.kind, "overlay" | "fuse.ovl")) {
+            let shown = self.point.display();
+            let none = format!("no overlay is mounted at {shown}; `ovl mounts` lists those that are");
+            return Err(Failure::new(code::NOT_FOUND, none));
+        }
+        leave::unmount(&point, Leave::Whole).map_err(|error| failure(&point, error))
+    }
+}
+
+/// Returns a mount point as the table of mounts writes it. What is mounted there need not answer.
+pub(super) fn whole(point: &Path) -> Result<PathBuf, Failure> {
+    let what = || format!("cannot find {}", point.display());
+    let beneath = || Some(point.parent()?.canonicalize().ok()?.join(point.file_name()?));
+    let found = point.canonicalize().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Err(error),
+        _ => beneath().ok_or(error),
+    });
+    found.map_err(|error| Failure::io(&what(), error, "`ovl mounts` lists what is mounted"))
+}
+
+fn failure(point: &Path, error: io::Error) -> Failure {
+    let shown = point.display();
+    match error.kind() {
+        io::ErrorKind::ResourceBusy => {
+            let advice = "close what is open there and leave its directories; `fuser -vm` tells who";
+            Failure::new(code::CONFLICT, format!("{shown} is still used; {advice}"))
+        }
+        io::ErrorKind::PermissionDenied => {
+            let why = format!("only root and who has mounted {shown} by FUSE may unmount it ({error})");
+            Failure::new(code::PERMISSION, why)
+        }
+        _ => Failure::io(&format!("cannot unmount {shown}"), error, "`ovl mounts` lists what is mounted"),
+    }
+}
