@@ -32,6 +32,11 @@ impl Place {
         &self.at
     }
 
+    /// Returns the numbers by which the table of mounts knows it.
+    pub(crate) fn device(&self) -> (u32, u32) {
+        self.device
+    }
+
     /// Unmounts; does nothing where it is not mounted any more.
     ///
     /// # Errors

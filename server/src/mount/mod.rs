@@ -5,6 +5,8 @@
 //! kernel/   the kernel's own overlay, for stacks of directories
 //! fuse/     the engine itself, for every stack
 //! leave     taking a mount away
+//! listed    what is mounted
+//! record    what a mount by FUSE tells of itself
 //! private   mounts that one process and its children see alone, without root too
 //! ```
 
@@ -13,6 +15,8 @@ mod driver;
 pub mod fuse;
 pub(crate) mod kernel;
 pub mod leave;
+pub(crate) mod listed;
 pub(crate) mod private;
+pub(crate) mod record;
 
 pub(crate) use driver::{Driver, DriverArg, by_kernel, choose};

@@ -89,7 +89,7 @@ enum Command {
     Mount(mount::Mount),
     /// Ends a mount (Linux).
     Unmount(unmount::Unmount),
-    /// Lists the overlays that the kernel has mounted, with their layers (Linux).
+    /// Lists what is mounted, with its layers (Linux).
     Mounts(mounts::Mounts),
     /// Runs a command in the stack, mounted for it alone, and tells what it changed (Linux; needs no root).
     ///

@@ -1,4 +1,4 @@
-//! `ovl mounts`: the overlays that the kernel has mounted, with their layers.
+//! `ovl mounts`: the stacks that are mounted, with their layers.
 
 use std::{
     os::unix::ffi::OsStrExt,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
-use ovl_core::layers::host::{self, OverlayMount};
+use ovl_core::layers::host;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,13 @@ use super::{
     print::{self, Format, List},
     unmount::whole,
 };
-use crate::cli::exit::{Failure, code};
+use crate::{
+    cli::exit::{Failure, code},
+    mount::{
+        Driver,
+        listed::{Listed, listed},
+    },
+};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -37,6 +43,12 @@ pub(super) struct Mounts {
 #[derive(Serialize)]
 struct Body {
     mountpoint: String,
+    driver: &'static str,
+    /// `mounted`, or `stale` where the process that answered for it has ended.
+    state: &'static str,
+    /// The process that answers for a mount by FUSE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
     read_only: bool,
     /// Topmost first.
     lowers: Vec<String>,
@@ -51,7 +63,7 @@ struct Body {
 
 impl Mounts {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let mut mounts = host::overlay_mounts()?;
+        let mut mounts = listed()?;
         if let Some(point) = &self.point {
             let point = whole(point)?;
             mounts.retain(|mount| mount.point == point);
@@ -69,7 +81,7 @@ impl Mounts {
 }
 
 /// Prints the topmost mount at a place in the shape that Docker has for its own.
-fn graphdriver(mount: Option<&OverlayMount>) -> Result<(), Failure> {
+fn graphdriver(mount: Option<&Listed>) -> Result<(), Failure> {
     let none = || Failure::new(code::NOT_FOUND, "no overlay is mounted there; `ovl mounts` lists those that are");
     let mount = mount.ok_or_else(none)?;
     let lowers: Vec<String> = mount.lowers.iter().map(|lower| escaped(lower)).collect();
@@ -83,10 +95,16 @@ fn graphdriver(mount: Option<&OverlayMount>) -> Result<(), Failure> {
     print::object(false, "", &Value::Null, &format!("{body:#}\n"))
 }
 
-fn body(mount: &OverlayMount) -> Body {
+fn body(mount: &Listed) -> Body {
     let all = |paths: &[PathBuf]| paths.iter().map(|path| shown(path)).collect();
     Body {
         mountpoint: shown(&mount.point),
+        driver: match mount.driver {
+            Driver::Kernel => "kernel",
+            Driver::Fuse => "fuse",
+        },
+        state: if mount.stale { "stale" } else { "mounted" },
+        pid: mount.pid,
         read_only: mount.read_only,
         lowers: all(&mount.lowers),
         data_only: all(&mount.data),
@@ -97,11 +115,16 @@ fn body(mount: &OverlayMount) -> Body {
     }
 }
 
-fn text(mount: &OverlayMount) -> String {
+fn text(mount: &Listed) -> String {
     let mut text = printed(&mount.point);
+    match (mount.driver, mount.stale, mount.pid) {
+        (Driver::Kernel, ..) => {}
+        (_, true, _) => text.push_str("\n  stale  its process has ended; `ovl unmount` takes it away"),
+        (_, _, Some(pid)) => text.push_str(&format!("\n  FUSE   process {pid}")),
+        (_, _, None) => text.push_str("\n  FUSE   no record tells its process and layers"),
+    }
     if let Some(upper) = &mount.upper {
-        let form = form(mount).map_or("not written by ovl".into(), |form| format!("ovl's, {form}"));
-        text.push_str(&format!("\n  upper  {} ({form})", printed(upper)));
+        text.push_str(&format!("\n  upper  {} ({})", printed(upper), written(mount)));
     }
     for lower in mount.lowers.iter().chain(&mount.data) {
         text.push_str(&format!("\n  lower  {}", printed(lower)));
@@ -109,8 +132,12 @@ fn text(mount: &OverlayMount) -> String {
     text
 }
 
+fn written(mount: &Listed) -> String {
+    form(mount).map_or("not written by ovl".into(), |form| format!("ovl's, {form}"))
+}
+
 /// Returns the form of an upper of ours; one that cannot be reached from here is none that we know.
-fn form(mount: &OverlayMount) -> Option<String> {
+fn form(mount: &Listed) -> Option<String> {
     host::recorded_form(mount.upper.as_ref()?).ok()?.map(|form| form.to_string())
 }
 

@@ -6,11 +6,15 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
-use ovl_core::layers::host;
+use ovl_core::layers::host::{self, Mount};
 
 use crate::{
     cli::exit::{Failure, code},
-    mount::leave::{self, Leave},
+    mount::{
+        leave::{self, Leave},
+        listed::record,
+        record::Record,
+    },
 };
 
 #[derive(Args, Debug)]
@@ -27,13 +31,29 @@ impl Unmount {
     pub(super) fn run(self) -> Result<(), Failure> {
         let point = whole(&self.point)?;
         let topmost = host::mounts()?.into_iter().rfind(|mount| mount.point == point);
-        if !topmost.is_some_and(|mount| matches!(&*mount.kind, "overlay" | "fuse.ovl")) {
+        let Some(mount) = topmost.filter(|mount| matches!(&*mount.kind, "overlay" | "fuse.ovl")) else {
             let shown = self.point.display();
             let none = format!("no overlay is mounted at {shown}; `ovl mounts` lists those that are");
             return Err(Failure::new(code::NOT_FOUND, none));
-        }
-        leave::unmount(&point, Leave::Whole).map_err(|error| failure(&point, error))
+        };
+        let record = record(&mount);
+        leave::unmount(&point, Leave::Whole).map_err(|error| failure(&point, error))?;
+        record.map_or(Ok(()), |record| settle(&mount, &record))
     }
+}
+
+/// Waits until the process of a mount by FUSE has given back the layers, unless it is mounted elsewhere, too.
+fn settle(mount: &Mount, record: &Record) -> Result<(), Failure> {
+    if host::mounts()?.iter().any(|other| other.device == mount.device) {
+        return Ok(());
+    }
+    match record.ends() {
+        true => record.remove(),
+        false => {
+            eprintln!("ovl: process {} still uses the layers: the tree may be mounted for others, too", record.told.pid)
+        }
+    }
+    Ok(())
 }
 
 /// Returns a mount point as the table of mounts writes it. What is mounted there need not answer.

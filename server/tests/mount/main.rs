@@ -7,4 +7,6 @@ mod fuse;
 mod kernel;
 mod place;
 mod run;
+#[cfg(feature = "fuse")]
+mod stay;
 mod table;

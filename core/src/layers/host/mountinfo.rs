@@ -88,7 +88,8 @@ impl Mount {
 }
 
 impl OverlayMount {
-    fn of(mount: &Mount) -> Option<Self> {
+    /// Returns what a line of the table says of an overlay; `None` for other mounts.
+    pub fn of(mount: &Mount) -> Option<Self> {
         (mount.kind == "overlay").then(|| {
             let mut found = Self { point: mount.point.clone(), read_only: mount.read_only, ..Self::default() };
             mount.options().for_each(|option| found.option(option));

@@ -7,6 +7,7 @@
 //! table                        numbers and names of objects, whoever renames them
 //! notices                      telling the kernel what others have changed
 //! handles  attr  errno         what is open; words of both sides
+//! device                       the mount itself
 //! ```
 //!
 //! The kernel checks permissions (`default_permissions`) and keeps names, attributes and content. It is told of every
@@ -17,6 +18,7 @@
 //! a file that is executed from a lower can be opened for writing.
 
 mod attr;
+mod device;
 mod dirs;
 mod errno;
 mod files;
@@ -30,14 +32,15 @@ mod table;
 mod tree;
 
 use std::{
-    fs,
+    fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+use fuser::{BackgroundSession, Config, Session, SessionACL};
 use ovl_core::{Error, ErrorKind, Overlay, Result, layers::host, overlay::Watch};
 
 use self::{front::Front, tree::Tree};
@@ -80,9 +83,9 @@ pub struct Mounted {
 ///
 /// # Errors
 /// A mount point within a layer (`InvalidInput`), one that is missing (`NotFound`) or no directory (`NotADirectory`), and
-/// what the kernel refuses: without root it takes `fusermount3`.
+/// what [`device::mount`] refuses.
 pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Mounted> {
-    let failed = |error: std::io::Error| Error::from(error).at_bytes(at.as_os_str().as_encoded_bytes());
+    let failed = |error: io::Error| Error::from(error).at_bytes(at.as_os_str().as_encoded_bytes());
     check_point(at, options)?;
     let room = options.room.as_ref().map(fs::File::open).transpose().map_err(failed)?;
     let at = &at.canonicalize().map_err(failed)?;
@@ -90,13 +93,27 @@ pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Moun
     let tree = Tree::new(overlay, room.map(Into::into));
     let watch: Arc<dyn Watch> = tree.clone();
     tree.overlay.watch(&watch);
-    let session = Session::new(Front(tree.clone()), at, &config(options, writable)).map_err(failed)?;
-    let session = session.spawn().map_err(failed)?;
-    let (kernel, told) = (session.notifier(), tree.clone());
-    let messenger = thread::Builder::new().name("fuse-notices".into()).spawn(move || told.notices.send_all(&kernel));
-    let messenger = Some(messenger.map_err(failed)?);
+    let device = device::mount(at, options, !writable).map_err(failed)?;
     let place = Place::of(at).map_err(failed)?;
-    Ok(Mounted { session: Some(session), messenger, watch: tree, place })
+    match start(&tree, device, options) {
+        Ok((session, messenger)) => {
+            Ok(Mounted { session: Some(session), messenger: Some(messenger), watch: tree, place })
+        }
+        Err(error) => {
+            // Nobody will answer for it.
+            let _gone = place.detach();
+            Err(failed(error))
+        }
+    }
+}
+
+/// Answers what the kernel asks, in threads of their own.
+fn start(tree: &Arc<Tree>, device: OwnedFd, options: &Options) -> io::Result<(BackgroundSession, JoinHandle<()>)> {
+    let config = config(options);
+    let session = Session::from_fd(Front(tree.clone()), device, config.acl, config)?.spawn()?;
+    let (kernel, told) = (session.notifier(), tree.clone());
+    let messenger = thread::Builder::new().name("fuse-notices".into()).spawn(move || told.notices.send_all(&kernel))?;
+    Ok((session, messenger))
 }
 
 /// Refuses a mount point that is no directory, or lies in a layer: looking there would ask ourselves.
@@ -115,31 +132,12 @@ fn check_point(at: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn config(options: &Options, writable: bool) -> Config {
-    let wanted = [
-        (true, MountOption::DefaultPermissions),
-        (true, MountOption::FSName(source(options))),
-        (true, MountOption::CUSTOM("subtype=ovl".into())),
-        (!writable, MountOption::RO),
-        (options.suid, MountOption::Suid),
-        (options.dev, MountOption::Dev),
-        (options.noexec, MountOption::NoExec),
-    ];
-    let mut config = Config::default();
-    config.mount_options = wanted.into_iter().filter_map(|(wanted, option)| wanted.then_some(option)).collect();
-    config.acl = if options.others { SessionACL::All } else { SessionACL::Owner };
+fn config(options: &Options) -> Config {
     let processors = || thread::available_parallelism().map_or(1, |count| count.get().min(4));
+    let mut config = Config::default();
+    config.acl = if options.others { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.unwrap_or_else(processors));
     config
-}
-
-/// Returns the source's name. Without root `fusermount3` reads it, in a list with commas.
-fn source(options: &Options) -> String {
-    let name = options.source.as_deref().unwrap_or("ovl");
-    match rustix::process::geteuid().is_root() {
-        true => name.to_owned(),
-        false => name.replace('\\', "\\\\").replace(',', "\\,"),
-    }
 }
 
 impl Mounted {
@@ -176,8 +174,7 @@ impl Drop for Mounted {
         if self.session.as_ref().is_none_or(|session| session.guard.is_finished()) || self.unmount().is_ok() {
             return;
         }
-        // Somebody is still in it: it goes when they do. The session must not unmount what is there by then.
+        // Somebody is still in it: it goes when they do, and its threads answer until then.
         let _detached = self.place.detach();
-        std::mem::forget(self.session.take());
     }
 }

@@ -13,7 +13,6 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
-use rustix::{fs::stat, io::Errno};
 
 use super::notes::Notes;
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     mount::{
         Driver, DriverArg, choose,
         kernel::{self, KernelArgs},
+        listed::is_dead,
     },
 };
 
@@ -136,7 +136,7 @@ impl Mount {
 
 /// Refuses a mount point at which a mount stands whose process is gone.
 fn refuse_stale(point: &Path) -> Result<(), Failure> {
-    if stat(point).err() != Some(Errno::NOTCONN) {
+    if !is_dead(point) {
         return Ok(());
     }
     let point = point.display();

@@ -37,6 +37,7 @@ use crate::{
     mount::{
         fuse::{self, Mounted, Options},
         leave::Place,
+        record::{Held, Told},
     },
     ovl::notes::Notes,
     time,
@@ -81,6 +82,7 @@ pub(super) fn serve(mount: &Mount, reason: &str) -> Result<(), Failure> {
     let mounted = mounted(mount, &opened)?;
     let form = opened.layers.first().filter(|layer| layer.upper).and_then(|layer| layer.form.clone());
     drop(opened);
+    let _record = Held::write(mounted.place().device(), &told(mount));
     mount.tell("FUSE", reason, form.as_ref());
     ears.hear(mounted.place(), mount.notes);
     if mount.fuse.started {
@@ -104,6 +106,11 @@ fn open(mount: &Mount) -> Result<Opened, Failure> {
     stack::open(&args, time::nonce(), None)
 }
 
+fn told(mount: &Mount) -> Told {
+    let lowers = mount.stack.lower.iter().map(|lower| &*lower.path);
+    Told::new(lowers, directory(mount), mount.stack.work.as_deref())
+}
+
 /// Returns the upper, where it is a directory.
 fn directory(mount: &Mount) -> Option<&Path> {
     let upper = mount.stack.upper.as_ref().filter(|upper| upper.medium != Some(Medium::Memory));
@@ -125,16 +132,13 @@ fn mounted(mount: &Mount, opened: &Opened) -> Result<Mounted, Failure> {
 /// Tells why the mount did not come about: what `fusermount3` says is the reason where it was asked.
 fn failure(point: &Path, error: &ovl_core::Error) -> Failure {
     let cause = error.cause().unwrap_or_else(|| error.kind().reason().to_owned());
-    let cause = cause.trim();
-    let refused = error.kind() == ErrorKind::PermissionDenied
-        || ["no write access", "not permitted", "user_allow_other"].iter().any(|word| cause.contains(word));
     let advice = match error.kind() {
         _ if cause.contains("user_allow_other") => "leave out --allow-other, or let root write it there",
-        _ if refused => "name a directory of your own, or run it as root",
+        ErrorKind::PermissionDenied => "name a directory of your own, or run it as root",
         ErrorKind::NotFound => "FUSE takes /dev/fuse (`modprobe fuse`), and without root fusermount3 (package fuse3)",
         _ => "see `dmesg`, or take another mount point",
     };
-    let code = if refused { code::PERMISSION } else { of_kind(error.kind()) };
+    let code = of_kind(error.kind());
     Failure::new(code, format!("FUSE cannot mount at {}: {cause}; {advice}", point.display()))
 }
 

@@ -1,0 +1,151 @@
+//! What a mount by FUSE tells of itself: its process and its layers, which the table of mounts has no room for.
+//!
+//! A small file, named by the numbers of the mount's device. Its process keeps it locked as long as it lives, so that a
+//! mount whose process was killed is known without asking it. The file is told from others of its name by its owner.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rustix::{fs::OFlags, process::geteuid};
+use serde::{Deserialize, Serialize};
+
+/// A longer file is none of ours.
+const LENGTH_MAX: u64 = 8 * 1024 * 1024;
+/// How long the end of a process is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(5);
+
+/// What is told. A path that is no UTF-8 is told as readable as it can be.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) pid: u32,
+    /// Topmost first.
+    pub(crate) lowers: Vec<String>,
+    pub(crate) upper: Option<String>,
+    pub(crate) work: Option<String>,
+}
+
+impl Told {
+    /// Returns what this process tells of its layers.
+    pub(crate) fn new<'a>(
+        lowers: impl IntoIterator<Item = &'a Path>,
+        upper: Option<&Path>,
+        work: Option<&Path>,
+    ) -> Self {
+        let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into()).to_string_lossy().into_owned();
+        let lowers = lowers.into_iter().map(whole).collect();
+        Self { pid: process::id(), lowers, upper: upper.map(whole), work: work.map(whole) }
+    }
+}
+
+/// A record that this process holds; it goes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Held {
+    /// Writes the record of a mount. `None` where this user has no place for it: then less can be told of the mount.
+    pub(crate) fn write(device: (u32, u32), told: &Told) -> Option<Self> {
+        places(geteuid().as_raw()).iter().find_map(|place| Self::at(place, device, told).ok())
+    }
+
+    fn at(place: &Path, device: (u32, u32), told: &Told) -> io::Result<Self> {
+        if let Err(error) = fs::create_dir(place)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+        let (path, fresh) = (place.join(name(device)), place.join(format!("{}.new", process::id())));
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&fresh)?;
+        // It is seen whole and locked, or not at all.
+        let written = file
+            .lock()
+            .and_then(|()| file.write_all(&serde_json::to_vec(told)?))
+            .and_then(|()| fs::rename(&fresh, &path));
+        if let Err(error) = written {
+            fs::remove_file(&fresh)?;
+            return Err(error);
+        }
+        Ok(Self { path, _locked: file })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Where it stays, nobody holds it.
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+/// A record as others see it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) told: Told,
+    path: PathBuf,
+    file: File,
+}
+
+impl Record {
+    /// Returns the record of the mount with this device, by the user who mounted it.
+    pub(crate) fn of(device: (u32, u32), user: u32) -> Option<Self> {
+        places(user).iter().find_map(|place| Self::at(place.join(name(device)), user).ok())
+    }
+
+    fn at(path: PathBuf, user: u32) -> io::Result<Self> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() || meta.uid() != user {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut text = Vec::new();
+        (&file).take(LENGTH_MAX).read_to_end(&mut text)?;
+        Ok(Self { told: serde_json::from_slice(&text)?, path, file })
+    }
+
+    /// Returns whether its process lives.
+    pub(crate) fn is_held(&self) -> bool {
+        let locked = self.file.try_lock_shared();
+        if locked.is_ok() {
+            // Where it fails, the lock goes with the descriptor.
+            let _given_back = self.file.unlock();
+        }
+        matches!(locked, Err(TryLockError::WouldBlock))
+    }
+
+    /// Waits until its process has let go of the layers, and returns whether it has.
+    pub(crate) fn ends(&self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while self.is_held() && Instant::now() < until {
+            sleep(TICK);
+        }
+        !self.is_held()
+    }
+
+    /// Removes what a killed process has left.
+    pub(crate) fn remove(&self) {
+        // Another user's stays; it says nothing of a mount that is gone.
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+fn name((major, minor): (u32, u32)) -> String {
+    format!("{major}-{minor}.json")
+}
+
+/// Returns where a user's records lie, the best place first.
+fn places(user: u32) -> Vec<PathBuf> {
+    match user {
+        0 => vec!["/run/ovl".into()],
+        user => vec![format!("/run/user/{user}/ovl").into(), format!("/tmp/ovl-{user}").into()],
+    }
+}

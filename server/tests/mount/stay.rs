@@ -1,0 +1,141 @@
+//! The process that answers for a mount by FUSE, and its end.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStderr, Stdio},
+};
+
+use rustix::{
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+    process::{Pid, Signal, kill_process},
+};
+
+use crate::{fuse::place, place::Place};
+
+/// Returns the process of a mount at `m` that stays in the foreground, once the mount can be used.
+fn stays(place: &Place) -> (Child, BufReader<ChildStderr>) {
+    let words = ["mount", "--foreground", "--lower", "low.zip", "--upper", "u", "m"];
+    let mut process = place.ovl(words).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(process.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("changes go to u") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it has ended");
+    }
+    (process, said)
+}
+
+fn send(process: &Child, signal: Signal) {
+    kill_process(Pid::from_child(process), signal).unwrap();
+}
+
+#[test]
+fn a_signal_unmounts() {
+    let Some(place) = place() else { return };
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let (mut process, _said) = stays(&place);
+        place.file("m/a", "changed");
+        send(&process, signal);
+        assert_eq!(process.wait().unwrap().code(), Some(0), "{signal:?}");
+        assert_eq!(place.mounted(), None);
+        place.ok("discard --yes a --lower low.zip --upper u");
+    }
+}
+
+#[test]
+fn a_mount_in_use_goes_with_the_last_who_uses_it() {
+    let Some(place) = place() else { return };
+    let (mut process, mut said) = stays(&place);
+    let mut open = File::open(place.path("m/a")).unwrap();
+    send(&process, Signal::TERM);
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("still used"), "{line}");
+    let mut text = String::new();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!((&*text, process.try_wait().unwrap()), ("one", None));
+    assert_eq!(place.fails("discard --yes a --lower low.zip --upper u").0, 8);
+    drop(open);
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    assert_eq!(place.mounted(), None);
+}
+
+#[test]
+fn an_unmount_by_others_ends_the_process() {
+    let Some(place) = place() else { return };
+    let (mut process, _said) = stays(&place);
+    place.file("m/a", "changed");
+    unmount(place.path("m"), UnmountFlags::empty()).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    assert_eq!(place.ok("cat a --lower low.zip --upper u"), "changed");
+    place.ok("discard --yes a --lower low.zip --upper u");
+}
+
+#[test]
+fn what_others_have_mounted_in_its_place_stays() {
+    let Some(place) = place() else { return };
+    let (mut process, _said) = stays(&place);
+    let open = File::open(place.path("m/a")).unwrap();
+    unmount(place.path("m"), UnmountFlags::DETACH).unwrap();
+    mount("tmpfs", place.path("m"), "tmpfs", MountFlags::empty(), None).unwrap();
+    place.file("m/theirs", "theirs");
+    send(&process, Signal::TERM);
+    drop(open);
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    assert_eq!(place.read("m/theirs"), "theirs");
+}
+
+#[test]
+fn a_mount_in_use_is_not_unmounted() {
+    let Some(place) = place() else { return };
+    place.ok("mount --lower low.zip --upper u m");
+    let open = File::open(place.path("m/a")).unwrap();
+    let (code, why) = place.fails("unmount m");
+    assert!(code == 4 && why.contains("still used"), "{code} {why}");
+    assert_eq!(place.read("m/a"), "one");
+    drop(open);
+    // Whoever returns from this may use the upper at once.
+    for _ in 0..20 {
+        place.ok("unmount m");
+        place.ok("mount -q --lower low.zip --upper u m");
+    }
+}
+
+#[test]
+fn a_mount_tells_its_process_and_layers() {
+    let Some(place) = place() else { return };
+    let (mut process, _said) = stays(&place);
+    let at = |name: &str| place.path(name).to_str().unwrap().to_owned();
+    let json = place.json("mounts --json m");
+    let mount = &json["mounts"][0];
+    assert_eq!((&mount["driver"], &mount["state"]), (&"fuse".into(), &"mounted".into()));
+    assert_eq!((&mount["pid"], &mount["upper"]), (&process.id().into(), &at("u").into()));
+    assert_eq!((&mount["lowers"][0], &mount["form"]), (&at("low.zip").into(), &"kernel-trusted".into()));
+    let text = place.ok("mounts m");
+    let (m, pid, u, low) = (at("m"), process.id(), at("u"), at("low.zip"));
+    assert_eq!(text, format!("{m}\n  FUSE   process {pid}\n  upper  {u} (ovl's, kernel-trusted)\n  lower  {low}\n"));
+    place.ok("unmount m");
+    process.wait().unwrap();
+    assert_eq!(place.json("mounts --json m")["mounts"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_mount_whose_process_was_killed_is_told_and_taken_away() {
+    let Some(place) = place() else { return };
+    let (mut process, _said) = stays(&place);
+    place.file("m/new", "kept");
+    send(&process, Signal::KILL);
+    process.wait().unwrap();
+    assert!(fs::metadata(place.path("m")).is_err());
+    let json = place.json("mounts --json m");
+    assert_eq!((&json["mounts"][0]["state"], &json["mounts"][0]["driver"]), (&"stale".into(), &"fuse".into()));
+    assert!(place.ok("mounts m").contains("`ovl unmount` takes it away"));
+    for driver in ["fuse", "kernel"] {
+        let (code, why) = place.fails(&format!("mount --driver {driver} --lower low --upper u m"));
+        assert!(code == 4 && why.contains("ovl unmount m"), "{code} {why}");
+    }
+    place.ok("unmount m");
+    place.ok("mount --lower low.zip --upper u m");
+    assert_eq!(place.read("m/new"), "kept");
+}
