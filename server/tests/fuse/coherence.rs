@@ -2,8 +2,9 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
+    thread,
 };
 
 use ovl_core::{
@@ -11,9 +12,11 @@ use ovl_core::{
     overlay::{At, Ctx, Follow, PutOptions, Removal, RenameHow},
 };
 
+use rustix::io::Errno;
+
 use crate::{
     in_private,
-    place::{Mount, Place, errno},
+    place::{Mount, Place, errno, watched},
 };
 
 fn at(path: &str) -> VPath {
@@ -161,4 +164,46 @@ fn changes_from_both_sides_at_once_end() {
         }
     });
     assert_eq!((0..4).map(|i| mount.names(&format!("d{i}")).len()).sum::<usize>(), 20);
+}
+
+/// Changes and reads names that others change and read, too.
+fn wander(mount: &Mount, seed: usize) {
+    let settle = |done: io::Result<()>| match done.map_err(|error| Errno::from_io_error(&error)) {
+        // Somebody else was faster, or this kernel has not heard of it yet.
+        Ok(()) | Err(Some(Errno::NOENT | Errno::STALE | Errno::EXIST)) => {}
+        failed => panic!("{failed:?}"),
+    };
+    for step in 0..300 {
+        let name = |round: usize| mount.path(&format!("d{}/f{}", (seed + round) % 3, round % 2));
+        settle(fs::write(name(step), "text"));
+        settle(fs::rename(name(step), name(step + 1)));
+        settle(fs::read_dir(mount.path(&format!("d{}", step % 3))).map(|dir| dir.for_each(drop)));
+        settle(fs::read(name(step + 1)).map(drop));
+        settle(fs::remove_file(name(step + 1)));
+    }
+}
+
+#[test]
+fn two_mounts_of_one_overlay_never_wait_for_each_other() {
+    in_private!();
+    let place = Place::new();
+    (0..3).for_each(|i| drop(place.file(&format!("l/d{i}/f0"), "lower")));
+    let overlay = place.overlay();
+    let (one, other) = (place.mount_at("m", overlay.clone()), place.mount_at("n", overlay.clone()));
+    watched(&[&one, &other], || {
+        thread::scope(|scope| {
+            for (seed, mount) in [&one, &other, &one, &other].into_iter().enumerate() {
+                scope.spawn(move || wander(mount, seed));
+            }
+        });
+        // Whoever is no mount waits until both kernels know all that has been done.
+        put(&one, "last", "put");
+        for dir in ["", "d0", "d1", "d2"] {
+            assert_eq!(one.names(dir), other.names(dir));
+        }
+        let shown = |mount: &Mount, name: &str| fs::read_to_string(mount.path(name)).ok();
+        for name in (0..6).map(|i| format!("d{}/f{}", i / 2, i % 2)) {
+            assert_eq!(shown(&one, &name), shown(&other, &name), "{name}");
+        }
+    });
 }

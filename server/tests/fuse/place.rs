@@ -5,7 +5,9 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
 };
 
 use ovl_core::{
@@ -14,6 +16,7 @@ use ovl_core::{
     overlay::Policy,
 };
 use ovl_server::mount::fuse::{Mounted, Options, mount};
+use rustix::mount::{UnmountFlags, unmount};
 use tempfile::TempDir;
 
 /// Set in a process that has a mount namespace of its own.
@@ -91,7 +94,11 @@ impl Place {
     }
 
     pub(crate) fn mount(&self, overlay: Arc<Overlay>) -> Mount {
-        let at = self.dir("m");
+        self.mount_at("m", overlay)
+    }
+
+    pub(crate) fn mount_at(&self, name: &str, overlay: Arc<Overlay>) -> Mount {
+        let at = self.dir(name);
         let room = Some(self.path("")).filter(|_| overlay.has_upper());
         let options = Options { others: true, dev: true, suid: true, room, ..Options::default() };
         let mounted = mount(overlay.clone(), &at, &options).unwrap();
@@ -128,6 +135,23 @@ impl Mount {
         names.sort();
         names
     }
+}
+
+/// Does something with mounts; when it has not ended after a minute, it hangs: then the kernel is to forget the mounts, and
+/// it fails.
+pub(crate) fn watched<T>(mounts: &[&Mount], work: impl FnOnce() -> T) -> T {
+    let (done, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if ended.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("it hangs");
+                mounts.iter().for_each(|mount| unmount(&mount.at, UnmountFlags::FORCE).unwrap());
+            }
+        });
+        let outcome = work();
+        drop(done);
+        outcome
+    })
 }
 
 /// Returns the errno of a failure.

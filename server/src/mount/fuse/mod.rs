@@ -11,7 +11,9 @@
 //! ```
 //!
 //! The kernel checks permissions (`default_permissions`) and keeps names, attributes and content. It is told of every
-//! change that others make, before that is acknowledged to them; what it asks for itself it knows.
+//! change that others make, before that is acknowledged to them; what it asks for itself it knows. Of what is done
+//! through another mount of the same overlay it is told, too, but nobody waits for it: for an instant it may show what
+//! was, and answer that what it shows is not there (`ENOENT`, `ESTALE`).
 //!
 //! What differs from the kernel's own overlay: no `O_TMPFILE`, `fallocate`, `chattr` and POSIX ACLs; `syncfs` does not
 //! reach us; the names of one file in a lower show different inode numbers; a file's blocks are told from its length;

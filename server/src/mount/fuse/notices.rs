@@ -3,7 +3,7 @@
 //! A thread of its own does it: the kernel takes locks for it that a request may hold which waits for us.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -13,7 +13,7 @@ use fuser::{INodeNo, Notifier};
 use ovl_core::NameBuf;
 
 /// One thing that the kernel must not remember.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Notice {
     /// What a name in a directory leads to.
     Name(u64, NameBuf),
@@ -33,6 +33,8 @@ pub(super) struct Notices {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Notice>,
+    /// The same: what is told once need not be told twice, so that the queue does not grow with the changes.
+    known: HashSet<Notice>,
     pushed: u64,
     sent: u64,
     closed: bool,
@@ -41,8 +43,12 @@ struct Queue {
 impl Notices {
     pub(super) fn push(&self, notices: Vec<Notice>) {
         let mut queue = self.queue();
-        queue.pushed += notices.len() as u64;
-        queue.waiting.extend(notices);
+        for notice in notices {
+            if queue.known.insert(notice.clone()) {
+                queue.pushed += 1;
+                queue.waiting.push_back(notice);
+            }
+        }
         self.moved.notify_all();
     }
 
@@ -82,6 +88,7 @@ impl Notices {
                 return None;
             }
             if let Some(notice) = queue.waiting.pop_front() {
+                queue.known.remove(&notice);
                 return Some(notice);
             }
             queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);

@@ -27,7 +27,7 @@ use super::{
 use crate::time;
 
 thread_local! {
-    /// The tree for whose kernel this thread works: of a change made by it that kernel knows already.
+    /// The tree for whose kernel this thread works, 0 for none: of a change made by it that kernel knows already.
     static WORKS_FOR: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -162,8 +162,9 @@ impl Watch for Tree {
         self.notices.push(notices);
     }
 
+    /// Who works for a kernel waits for none: another one's may wait for a lock that a request holds which waits for us.
     fn catch_up(&self) {
-        if !self.is_served() {
+        if WORKS_FOR.get() == 0 {
             self.notices.wait();
         }
     }
