@@ -1,5 +1,5 @@
 //! What tests share: drawings of trees, the suites that every layer passes, a layer that fails on demand, zips
-//! written byte by byte.
+//! written byte by byte, the kernel's overlay as judge.
 //!
 //! Nothing here is part of the product; the feature `testing` turns it on.
 
@@ -7,6 +7,8 @@ pub mod crash;
 pub mod drawing;
 pub mod failing;
 pub mod history;
+#[cfg(target_os = "linux")]
+pub mod kernel;
 pub mod source;
 pub mod suite;
 pub mod twin;
