@@ -210,6 +210,8 @@ pub struct Caps {
     pub redirects: bool,
     /// Whether what is written in a file stamps it with a time by itself; otherwise the overlay does.
     pub stamps: bool,
+    /// Whether an object's mode and its POSIX ACL follow each other by themselves.
+    pub acls: bool,
     /// What an archive holds that is not shown as it stands.
     pub omitted: Vec<Omitted>,
 }
@@ -360,6 +362,9 @@ pub trait BlobMut: Blob {
     /// Writes all of `data` at `offset`.
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
 
+    /// Sets room aside or gives it back. Refuses what the host's file system cannot (`Unsupported`).
+    fn allocate(&self, how: Allocate, range: Range<u64>) -> Result<()>;
+
     /// Sets the length; what is added reads as zeros.
     fn set_len(&self, len: u64) -> Result<()>;
 
@@ -368,6 +373,21 @@ pub trait BlobMut: Blob {
 
     /// Makes the content durable, as the upper's durability asks.
     fn sync(&self) -> Result<()>;
+}
+
+/// How room in a file is set aside or given back (`fallocate`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocate {
+    /// Room for what will be written; the file becomes as long as that.
+    Extend,
+    /// The same without a change of its length.
+    Keep,
+    /// What is there becomes a hole; the length stays.
+    Punch,
+    /// What is there reads as zeros; the file becomes as long as that.
+    Zero,
+    /// The same without a change of its length.
+    ZeroKeep,
 }
 
 /// A new object, to be staged.

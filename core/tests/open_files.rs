@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use ovl_core::{
     Blob, Change, ErrorKind, Overlay, Time, VPath,
-    overlay::{Begin, Ctx, Deed, Event, Follow, Removal, RenameHow, Watch},
+    overlay::{Begin, Ctx, Deed, Event, Follow, PutOptions, Removal, RenameHow, Watch},
     testing::drawing::{draw, draw_layer, read_all, stack},
 };
 
@@ -84,8 +84,11 @@ fn a_new_file_takes_group_and_bit_of_a_setgid_directory() {
     overlay.set(&ctx(), &at("d"), Follow::No, &give).unwrap();
     overlay.make_file(&ctx(), &at("d/f"), Some(0o640)).unwrap();
     overlay.mkdir(&ctx(), &at("d/e"), Some(0o750)).unwrap();
+    let upload = overlay.upload(&ctx()).unwrap();
+    overlay.put(&ctx(), &at("d/put"), &upload, &PutOptions::default()).unwrap();
     let shown = |path| overlay.entry(&at(path), Follow::No).unwrap().stat.attrs;
     assert_eq!((shown("d/f").gid, shown("d/f").mode), (42, 0o640));
+    assert_eq!(shown("d/put").gid, 42);
     assert_eq!((shown("d/e").gid, shown("d/e").mode), (42, 0o2750));
 }
 

@@ -115,6 +115,11 @@ impl Overlay {
 
     fn put_first(&self, ctx: &Ctx, spot: &mut Spot, upload: &Upload) -> Result<Report> {
         self.vacant(spot, "write")?;
+        let gid = Some(self.inherited_group(spot, ctx.gid)?).filter(|gid| *gid != ctx.gid);
+        if gid.is_some() {
+            let change = Change { gid, faithful: ctx.faithful, ..Change::default() };
+            self.commit(&[Step::Set { node: &upload.node, change: &change }], ctx.now)?;
+        }
         self.place_upload(ctx, spot, upload, false)?;
         Ok(Report::of(Deed::Created, &spot.path).at(&upload.node))
     }

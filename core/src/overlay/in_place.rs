@@ -4,10 +4,13 @@
 //! as an open descriptor wants it. Pieces and changes take turns, so that no change copies a file while a piece of it
 //! is on its way.
 
-use std::sync::{Arc, PoisonError, RwLockReadGuard};
+use std::{
+    ops::Range,
+    sync::{Arc, PoisonError, RwLockReadGuard},
+};
 
 use crate::{
-    Blob, BlobMut, Change, Error, ErrorKind, Kind, Node, Result, Step, Time, VPath,
+    Allocate, Blob, BlobMut, Change, Error, ErrorKind, Kind, Node, Result, Step, Time, VPath,
     overlay::{
         Ctx, Deed, Follow, Object, Overlay, Spot,
         copy_up::{Content, Copy, needs_copy},
@@ -48,6 +51,12 @@ impl Steady<'_> {
     pub fn write_at(&self, to: &Writer, data: &[u8], offset: u64, now: Time) -> Result<()> {
         to.content.write_at(data, offset)?;
         self.stamp(to, now)
+    }
+
+    /// Sets room aside in a file, or gives it back. Refuses what the upper cannot (`Unsupported`).
+    pub fn allocate(&self, of: &Writer, how: Allocate, range: Range<u64>, now: Time) -> Result<()> {
+        of.content.allocate(how, range)?;
+        self.stamp(of, now)
     }
 
     /// Sets the length; what is added reads as zeros.

@@ -12,6 +12,7 @@ mod ctx;
 mod discard;
 mod graft;
 mod in_place;
+mod inherit;
 mod list;
 mod object;
 mod redirect;

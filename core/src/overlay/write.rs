@@ -3,7 +3,7 @@
 //! Three questions, in this order: is it there, must parents come up, what below has to stay hidden?
 
 use crate::{
-    Attrs, Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
+    Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
     overlay::{
         Ctx, Deed, Done, Follow, Info, Overlay, Place, Spot, Tag,
         copy_up::{Content, Copy, needs_copy},
@@ -12,8 +12,6 @@ use crate::{
 
 /// How often a change is tried anew when others keep changing the same path.
 const TRIES: usize = 64;
-
-const SETGID: u32 = 0o2000;
 
 /// What a change reports beside its result: what to tell, and the content bytes that came up.
 #[derive(Default)]
@@ -201,27 +199,15 @@ impl Overlay {
             let dir = self.parents_up(&mut spot, op)?;
             let opaque = if kind == Kind::Dir && self.starts_afresh(&spot) { Opaque::Yes } else { Opaque::No };
             let marks = Marks { opaque, ..Marks::default() };
-            let attrs = self.inherited(&spot, kind, ctx.attrs(kind, mode))?;
+            let (attrs, xattrs) = self.inherited(ctx, &spot, kind, mode)?;
             let faithful = ctx.faithful;
-            let new = New { kind, attrs, rdev, target, xattrs: &[], marks, copied_up: false, faithful };
+            let new = New { kind, attrs, rdev, target, xattrs: &xattrs, marks, copied_up: false, faithful };
             let node = self.upper(op)?.stage(&new)?;
             let step = Step::Place { node: &node, dir: &dir, name: last_name(&spot.path)?, quiet: false };
             self.commit(&[step], ctx.now)?;
             let report = Report::of(Deed::Created, &spot.path);
             Ok(if opaque == Opaque::Yes { report.and(Deed::Opaque, &spot.path) } else { report })
         })
-    }
-
-    /// Returns the attributes of a new object: a setgid directory passes on its group, and to directories the bit too
-    /// (semantics P01).
-    fn inherited(&self, spot: &Spot, kind: Kind, attrs: Attrs) -> Result<Attrs> {
-        let Some(dir) = spot.dirs.last().and_then(Place::top) else { return Ok(attrs) };
-        let dir = self.stack.layers[dir.layer].stat(&dir.node)?.attrs;
-        if dir.mode & SETGID == 0 {
-            return Ok(attrs);
-        }
-        let bit = if kind == Kind::Dir { SETGID } else { 0 };
-        Ok(Attrs { gid: dir.gid, mode: attrs.mode | bit, ..attrs })
     }
 
     /// Refuses a name at which something shows, or that the upper takes for another one.

@@ -12,8 +12,9 @@ use std::{
 };
 
 use crate::{
-    Attrs, Blob, BlobMut, Change, Device, Error, ErrorKind, Kind, Layer, Leave, Marks, NameBuf, New, Node, Result,
-    Step, Stored, Time, WritableLayer, Xattr, layer::forward_layer, layers::memory::Memory, testing::drawing::read_all,
+    Allocate, Attrs, Blob, BlobMut, Change, Device, Error, ErrorKind, Kind, Layer, Leave, Marks, NameBuf, New, Node,
+    Result, Step, Stored, Time, WritableLayer, Xattr, layer::forward_layer, layers::memory::Memory,
+    testing::drawing::read_all,
 };
 
 /// What a file shows whose content was never synced.
@@ -273,6 +274,11 @@ impl BlobMut for Content {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
         pass(&self.log).map(drop)?;
         self.live.write_at(data, offset)
+    }
+
+    fn allocate(&self, how: Allocate, range: Range<u64>) -> Result<()> {
+        pass(&self.log).map(drop)?;
+        self.live.allocate(how, range)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

@@ -5,5 +5,6 @@
 mod coherence;
 mod differential;
 mod place;
+mod posix;
 mod reading;
 mod writing;

@@ -14,7 +14,7 @@ use super::{
     object::Object,
     sys::{self, Handle},
 };
-use crate::{Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
+use crate::{Allocate, Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
 
 /// A file's content.
 #[derive(Debug)]
@@ -147,6 +147,12 @@ impl BlobMut for HostBlobMut {
         self.settler.check()?;
         self.object.touch();
         sys::write_at(&self.blob.file, data, offset).map_err(super::failed("write"))
+    }
+
+    fn allocate(&self, how: Allocate, range: Range<u64>) -> Result<()> {
+        self.settler.check()?;
+        self.object.touch();
+        sys::allocate(&self.blob.file, how, range).map_err(super::failed("allocate"))
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

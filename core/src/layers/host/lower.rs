@@ -84,6 +84,7 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
         case_blind: false,
         redirects: false,
         stamps: true,
+        acls: true,
         omitted: Vec::new(),
     })
 }

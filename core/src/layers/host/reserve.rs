@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::sys::{self, Handle};
+use crate::Allocate;
 
 const NAME: &[u8] = b"reserve";
 /// One mebibyte: room for whiteouts and the directory blocks that they need.
@@ -45,7 +46,7 @@ impl Reserve {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.work.child(NAME),
             made => made,
         };
-        let allocated = sys::allocate(&file?.write()?, SIZE);
+        let allocated = sys::allocate(&file?.write()?, Allocate::Extend, 0..SIZE);
         allocated.inspect_err(|_| {
             // What was set aside of it must not lie about.
             let _leftover = self.work.unlink(NAME);

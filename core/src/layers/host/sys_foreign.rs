@@ -1,9 +1,9 @@
 //! What only Linux has, answered on other hosts: no attributes to read, and no kernel form to write.
 
-use std::{fs::File, io};
+use std::{fs::File, io, ops::Range};
 
 use super::sys::Handle;
-use crate::{Device, Kind};
+use crate::{Allocate, Device, Kind};
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
@@ -67,7 +67,7 @@ pub(super) fn bound_by_modes(_dir: &Handle) -> io::Result<bool> {
 }
 
 /// Sets no space aside.
-pub(super) fn allocate(_file: &File, _len: u64) -> io::Result<()> {
+pub(super) fn allocate(_file: &File, _how: Allocate, _range: Range<u64>) -> io::Result<()> {
     unsupported()
 }
 

@@ -124,6 +124,7 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
         case_blind,
         redirects: form != Form::KernelUser,
         stamps: true,
+        acls: form != Form::Portable,
         omitted: Vec::new(),
     })
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use crate::{Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
+use crate::{Allocate, Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
 
 const PAGE: u64 = 64 * 1024;
 /// The largest file, as on Linux: lengths and offsets fit 63 bits.
@@ -50,6 +50,22 @@ impl Pages {
             Arc::make_mut(page).truncate((len % PAGE) as usize);
         }
         self.len = len;
+    }
+
+    /// Makes a range read as zeros: whole pages go.
+    fn clear(&mut self, range: Range<u64>) {
+        let touched: Vec<u64> =
+            self.pages.range(range.start / PAGE..range.end.div_ceil(PAGE)).map(|(at, _)| *at).collect();
+        for index in touched {
+            let start = range.start.saturating_sub(index * PAGE) as usize;
+            let end = (range.end - index * PAGE).min(PAGE) as usize;
+            if (start, end) == (0, PAGE as usize) {
+                self.pages.remove(&index);
+            } else if let Some(page) = self.pages.get_mut(&index) {
+                let end = end.min(page.len());
+                Arc::make_mut(page).get_mut(start..end).unwrap_or_default().fill(0);
+            }
+        }
     }
 
     /// Writes what of `data` fits the page at `offset`, and returns how much that was.
@@ -122,6 +138,23 @@ impl BlobMut for Content {
             done += pages.write_page(&data[done..], offset + done as u64);
         }
         pages.len = pages.len.max(end);
+        Ok(())
+    }
+
+    fn allocate(&self, how: Allocate, range: Range<u64>) -> Result<()> {
+        if range.end > LARGEST {
+            return Err(Error::new(ErrorKind::TooLarge, "allocate"));
+        }
+        let mut pages = self.write();
+        pages.version += 1;
+        let zeros = matches!(how, Allocate::Punch | Allocate::Zero | Allocate::ZeroKeep);
+        if zeros && range.start < pages.len {
+            let end = range.end.min(pages.len);
+            pages.clear(range.start..end);
+        }
+        if matches!(how, Allocate::Extend | Allocate::Zero) {
+            pages.len = pages.len.max(range.end);
+        }
         Ok(())
     }
 

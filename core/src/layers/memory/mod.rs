@@ -66,6 +66,7 @@ impl Memory {
             case_blind: false,
             redirects: true,
             stamps: false,
+            acls: false,
             omitted: Vec::new(),
         };
         Arc::new(Self { caps, root: root.into_node(), tree: RwLock::new(()), next: AtomicU64::new(2) })

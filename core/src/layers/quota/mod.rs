@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    Blob, BlobMut, Error, ErrorKind, Kind, Layer, New, Node, Result, Step, Stored, Time, WritableLayer,
+    Allocate, Blob, BlobMut, Error, ErrorKind, Kind, Layer, New, Node, Result, Step, Stored, Time, WritableLayer,
     layer::forward_layer,
 };
 use ledger::Ledger;
@@ -229,6 +229,17 @@ impl Blob for Metered {
 impl BlobMut for Metered {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
         self.grow(offset.saturating_add(data.len() as u64), || self.inner.write_at(data, offset))
+    }
+
+    /// Room beyond the length is not counted, so none is set aside.
+    fn allocate(&self, how: Allocate, range: Range<u64>) -> Result<()> {
+        match how {
+            Allocate::Keep | Allocate::ZeroKeep if range.end > self.inner.size()? => {
+                Err(Error::new(ErrorKind::Unsupported, "allocate"))
+            }
+            Allocate::Keep | Allocate::ZeroKeep | Allocate::Punch => self.inner.allocate(how, range),
+            Allocate::Extend | Allocate::Zero => self.grow(range.end, || self.inner.allocate(how, range.clone())),
+        }
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

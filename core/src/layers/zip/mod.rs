@@ -95,6 +95,7 @@ fn read(source: Arc<dyn Blob>, options: &Options) -> Result<Zip> {
         case_blind: false,
         redirects: false,
         stamps: false,
+        acls: false,
         omitted: report.into_lines(),
     };
     let shared = Arc::new(Shared::new(source, found.base, stamp, options.name.clone(), index));

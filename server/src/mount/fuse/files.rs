@@ -1,10 +1,13 @@
 //! Open files: what they read and write is what their inode is now, however it has changed since (semantics D01, D07).
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
 
 use ovl_core::{
-    Blob, Result,
-    overlay::{Begin, Ctx, Object, Writer},
+    Allocate, Blob, Result,
+    overlay::{Begin, Ctx, Object, Steady, Writer},
 };
 
 use super::{table::State, tree::Tree};
@@ -69,6 +72,9 @@ impl Tree {
             table.hold(ino, object.clone());
         }
         let opened = Mutex::new(Opened { version, object, content });
+        if how.truncates && ctx.uid != 0 {
+            self.take_rights(ctx, ino)?;
+        }
         Ok(self.files.add(File { ino, writes: how.writes, state, opened }))
     }
 
@@ -131,18 +137,31 @@ impl Tree {
     /// Writes in place; with `append`, behind what others have put at the end meanwhile.
     pub(super) fn write(&self, ctx: &Ctx, handle: u64, offset: u64, data: &[u8], append: bool) -> Result<()> {
         let file = self.files.get(handle)?;
+        self.in_place(ctx, &file, |steady, writer| {
+            let start = if append { offset.max(writer.content().size()?) } else { offset };
+            steady.write_at(writer, data, start, ctx.now)
+        })
+    }
+
+    /// Sets room aside in an open file, or gives it back.
+    pub(super) fn allocate(&self, ctx: &Ctx, handle: u64, how: Allocate, range: Range<u64>) -> Result<()> {
+        let file = self.files.get(handle)?;
+        self.in_place(ctx, &file, |steady, writer| steady.allocate(writer, how, range.clone(), ctx.now))
+    }
+
+    /// Changes an open file's content in place, as it is while nobody can exchange it.
+    fn in_place(&self, ctx: &Ctx, file: &File, change: impl Fn(&Steady<'_>, &Writer) -> Result<()>) -> Result<()> {
         loop {
-            let opened = self.opened(ctx, &file)?;
+            let opened = self.opened(ctx, file)?;
             let steady = self.overlay.steady();
             if file.state.version() != opened.version {
                 continue;
             }
             let Content::Write(writer) = &opened.content else { return Err(not_writable()) };
-            let start = if append { offset.max(writer.content().size()?) } else { offset };
-            steady.write_at(writer, data, start, ctx.now)?;
+            change(&steady, writer)?;
             break;
         }
-        self.wrote(&file);
+        self.wrote(file);
         Ok(())
     }
 
@@ -161,18 +180,7 @@ impl Tree {
     }
 
     fn set_open_len(&self, ctx: &Ctx, file: &File, len: u64) -> Result<()> {
-        loop {
-            let opened = self.opened(ctx, file)?;
-            let steady = self.overlay.steady();
-            if file.state.version() != opened.version {
-                continue;
-            }
-            let Content::Write(writer) = &opened.content else { return Err(not_writable()) };
-            steady.set_len(writer, len, ctx.now)?;
-            break;
-        }
-        self.wrote(file);
-        Ok(())
+        self.in_place(ctx, file, |steady, writer| steady.set_len(writer, len, ctx.now))
     }
 
     /// Tells of the first of many pieces; of the others tells [`Tree::tell_written`].

@@ -7,7 +7,10 @@ use fuser::{
     LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
     ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-use ovl_core::{Change, Error, Kind, Name, Result, overlay::Removal};
+use ovl_core::{
+    Allocate, Change, Error, Kind, Name, Result,
+    overlay::{Ctx, Removal},
+};
 
 use super::{
     TTL, attr, errno,
@@ -27,6 +30,11 @@ impl Front {
         self.0.serve();
         &self.0
     }
+}
+
+/// Returns who asks, with the umask that counts where a directory has no default ACL.
+fn masked(asker: &Request, umask: u32) -> Ctx {
+    Ctx { umask, ..ctx(asker) }
 }
 
 fn name(bytes: &OsStr) -> Result<Name<'_>> {
@@ -82,7 +90,10 @@ fn told(error: &Error) -> Errno {
 
 impl Filesystem for Front {
     fn init(&mut self, _asker: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let acls = if self.0.acls { InitFlags::FUSE_POSIX_ACL } else { InitFlags::empty() };
         let wanted = InitFlags::FUSE_ATOMIC_O_TRUNC
+            | InitFlags::FUSE_DONT_MASK
+            | acls
             | InitFlags::FUSE_DO_READDIRPLUS
             | InitFlags::FUSE_READDIRPLUS_AUTO
             | InitFlags::FUSE_PARALLEL_DIROPS
@@ -147,19 +158,19 @@ impl Filesystem for Front {
         parent: INodeNo,
         called: &OsStr,
         mode: u32,
-        _umask: u32,
+        umask: u32,
         rdev: u32,
         reply: ReplyEntry,
     ) {
         let Some(kind) = attr::kind(mode) else { return reply.error(Errno::EINVAL) };
         let (mode, rdev) = (mode & 0o7777, attr::device(rdev));
         let what = if kind == Kind::File { Make::File { mode } } else { Make::Special { kind, rdev, mode } };
-        entry(reply, name(called).and_then(|name| self.tree().make(&ctx(asker), parent.0, name, &what)));
+        entry(reply, name(called).and_then(|name| self.tree().make(&masked(asker, umask), parent.0, name, &what)));
     }
 
-    fn mkdir(&self, asker: &Request, parent: INodeNo, called: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+    fn mkdir(&self, asker: &Request, parent: INodeNo, called: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         let what = Make::Dir { mode: mode & 0o7777 };
-        entry(reply, name(called).and_then(|name| self.tree().make(&ctx(asker), parent.0, name, &what)));
+        entry(reply, name(called).and_then(|name| self.tree().make(&masked(asker, umask), parent.0, name, &what)));
     }
 
     fn unlink(&self, asker: &Request, parent: INodeNo, called: &OsStr, reply: ReplyEmpty) {
@@ -349,11 +360,12 @@ impl Filesystem for Front {
         parent: INodeNo,
         called: &OsStr,
         mode: u32,
-        _umask: u32,
+        umask: u32,
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let made = name(called).and_then(|name| self.tree().create(&ctx(asker), parent.0, name, mode & 0o7777, flags));
+        let made = name(called)
+            .and_then(|name| self.tree().create(&masked(asker, umask), parent.0, name, mode & 0o7777, flags));
         match made {
             Ok((found, handle)) => {
                 reply.created(&TTL, &found, Generation(0), FileHandle(handle), FopenFlags::FOPEN_KEEP_CACHE);
@@ -371,5 +383,27 @@ impl Filesystem for Front {
             Ok(None) => reply.error(Errno::ENXIO),
             Err(error) => reply.error(told(&error)),
         }
+    }
+
+    fn fallocate(
+        &self,
+        asker: &Request,
+        _ino: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let how = match mode {
+            0 => Allocate::Extend,
+            1 => Allocate::Keep,
+            3 => Allocate::Punch,
+            0x10 => Allocate::Zero,
+            0x11 => Allocate::ZeroKeep,
+            _ => return reply.error(Errno::EOPNOTSUPP),
+        };
+        let Some(end) = offset.checked_add(length) else { return reply.error(Errno::EFBIG) };
+        empty(reply, self.tree().allocate(&ctx(asker), handle.0, how, offset..end));
     }
 }

@@ -15,9 +15,10 @@
 //! through another mount of the same overlay it is told, too, but nobody waits for it: for an instant it may show what
 //! was, and answer that what it shows is not there (`ENOENT`, `ESTALE`).
 //!
-//! What differs from the kernel's own overlay: no `O_TMPFILE`, `fallocate`, `chattr` and POSIX ACLs; `syncfs` does not
-//! reach us; the names of one file in a lower show different inode numbers; a file's blocks are told from its length;
-//! a file that is executed from a lower can be opened for writing.
+//! What differs from the kernel's own overlay: no `O_TMPFILE` (`EOPNOTSUPP`) and no `chattr` (`ENOTTY`); POSIX ACLs are
+//! set and heeded only where the upper keeps them in step with modes, not in memory and not in the portable form
+//! (`EOPNOTSUPP`); `syncfs` does not reach us; the names of one file in a lower show different inode numbers; a file's
+//! blocks are told from its length.
 
 mod attr;
 mod device;

@@ -6,7 +6,7 @@ use ovl_core::{
     overlay::{Ctx, Follow, XattrHow},
 };
 
-use super::tree::Tree;
+use super::{notices::Notice, tree::Tree};
 
 impl Tree {
     /// Sets a length first, then the rest. A change of nothing copies up, too (semantics C04).
@@ -34,6 +34,9 @@ impl Tree {
             2 => XattrHow::Replace,
             _ => return Err(Error::new(ErrorKind::InvalidInput, "set attribute")),
         };
+        if name.starts_with(b"system.posix_acl_") && !self.acls {
+            return Err(Error::new(ErrorKind::Unsupported, "set attribute"));
+        }
         let _still = self.still();
         let path = self.table().path(ino);
         match path {
@@ -44,6 +47,21 @@ impl Tree {
 
     pub(super) fn remove_attribute(&self, ctx: &Ctx, ino: u64, name: &[u8]) -> Result<()> {
         self.set_metadata(ctx, ino, &xattr(name, None))
+    }
+
+    /// Takes setuid and setgid from a file that someone other than root has emptied (semantics P03). The kernel does it
+    /// where a file is written, but not where it is opened to be emptied.
+    pub(super) fn take_rights(&self, ctx: &Ctx, ino: u64) -> Result<()> {
+        let stat = self.attributes(ino)?;
+        let mode = u32::from(stat.perm);
+        let foreign_group = mode & 0o2010 == 0o2000 && stat.gid != ctx.gid;
+        let lost = 0o4000 | if mode & 0o2010 == 0o2010 || foreign_group { 0o2000 } else { 0 };
+        if mode & lost != 0 {
+            let change = Change { mode: Some(mode & !lost), faithful: true, ..Change::default() };
+            self.set_metadata(ctx, ino, &change)?;
+            self.notices.push(vec![Notice::Attributes(ino)]);
+        }
+        Ok(())
     }
 
     fn set_metadata(&self, ctx: &Ctx, ino: u64, change: &Change) -> Result<()> {

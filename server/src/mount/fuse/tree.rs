@@ -44,12 +44,15 @@ pub(super) struct Tree {
     pub(super) pieces: AtomicU64,
     /// A directory of the file system whose room is told.
     pub(super) room: Option<OwnedFd>,
+    /// Whether POSIX ACLs count: what holds them must keep them in step with modes.
+    pub(super) acls: bool,
     id: u64,
 }
 
 impl Tree {
     pub(super) fn new(overlay: Arc<Overlay>, room: Option<OwnedFd>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let acls = !overlay.has_upper() || overlay.layers()[0].caps().acls;
         Arc::new(Self {
             overlay,
             table: Mutex::new(Table::new()),
@@ -59,6 +62,7 @@ impl Tree {
             notices: Notices::default(),
             pieces: AtomicU64::new(0),
             room,
+            acls,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
     }
@@ -170,7 +174,7 @@ impl Watch for Tree {
     }
 }
 
-/// Returns who asks. The kernel has checked what they may do, and applied their umask.
+/// Returns who asks. The kernel has checked what they may do.
 pub(super) fn ctx(asker: &Request) -> Ctx {
     let (uid, gid) = (asker.uid(), asker.gid());
     Ctx { uid, gid, umask: 0, now: time::now(), when: When::Always, faithful: true }

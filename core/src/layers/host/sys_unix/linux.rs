@@ -3,18 +3,22 @@
 use std::{
     fs::File,
     io,
+    ops::Range,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timestamps, Uid, makedev, mknodat, openat, renameat_with},
+    fs::{
+        AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timestamps, Uid, makedev, mknodat, openat,
+        renameat_with,
+    },
     io::Errno,
 };
 
 use super::{Raw, change::timespec, declared, raw};
-use crate::{Device, Kind, Time};
+use crate::{Allocate, Device, Kind, Time};
 
 /// An object of the host, held by a descriptor: it stays the same object whatever happens to its names.
 ///
@@ -243,9 +247,16 @@ pub(in super::super) fn same_mount(a: &Handle, b: &Handle) -> io::Result<bool> {
     Ok(mount(a)? == mount(b)?)
 }
 
-/// Sets space aside for a file.
-pub(in super::super) fn allocate(file: &File, len: u64) -> io::Result<()> {
-    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len)?)
+/// Sets space aside for a file, or gives it back.
+pub(in super::super) fn allocate(file: &File, how: Allocate, range: Range<u64>) -> io::Result<()> {
+    let flags = match how {
+        Allocate::Extend => FallocateFlags::empty(),
+        Allocate::Keep => FallocateFlags::KEEP_SIZE,
+        Allocate::Punch => FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+        Allocate::Zero => FallocateFlags::ZERO_RANGE,
+        Allocate::ZeroKeep => FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE,
+    };
+    Ok(rustix::fs::fallocate(file, flags, range.start, range.end - range.start)?)
 }
 
 /// Returns the kernel's table of mounts.
