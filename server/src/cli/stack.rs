@@ -6,7 +6,7 @@ use std::{
 };
 
 use ovl_core::{
-    Error, ErrorKind, Layer, Overlay, VPath, WritableLayer,
+    Blob, Error, ErrorKind, Layer, Overlay, VPath, WritableLayer,
     layers::{
         host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
@@ -120,14 +120,14 @@ fn lowers(args: &StackArgs, nonce: u64) -> Result<Vec<Arc<dyn Layer>>, Failure> 
 }
 
 fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer>, Failure> {
-    let medium = spec.medium.map_or_else(|| detect(&spec.path), Ok)?;
+    let medium = medium(spec)?;
     let opened: ovl_core::Result<Arc<dyn Layer>> = match medium {
         Medium::Memory => Ok(Memory::new(&name(spec), nonce)),
         Medium::Dir => {
             let options = LowerOptions { name: name(spec), ..LowerOptions::default() };
             host::lower(&spec.path, options).map(|layer| layer as Arc<dyn Layer>)
         }
-        Medium::Zip => archive(spec, args).map(|layer| layer as Arc<dyn Layer>),
+        Medium::Zip => host::file(&spec.path).and_then(|source| Ok(archive(source, spec, args)? as Arc<dyn Layer>)),
     };
     beneath(opened.map_err(|error| lower_failure(&spec.path, &error))?, spec)
 }
@@ -155,7 +155,8 @@ pub(crate) fn root_failure(spec: &LayerSpec, error: &Error) -> Failure {
     }
 }
 
-fn archive(spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>> {
+/// Opens an archive as the flags say.
+pub(crate) fn archive(source: Arc<dyn Blob>, spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>> {
     let names = match args.zip_names {
         ZipNames::Cp437 => Names::Cp437,
         ZipNames::Windows1252 => Names::Windows1252,
@@ -166,11 +167,16 @@ fn archive(spec: &LayerSpec, args: &StackArgs) -> ovl_core::Result<Arc<zip::Zip>
         ZipBackslash::Separator => Backslash::Separator,
     };
     let options = zip::Options { name: name(spec), names, backslash, strict: args.strict, ..zip::Options::default() };
-    zip::open(host::file(&spec.path)?, &options)
+    zip::open(source, &options)
+}
+
+/// Returns what a layer is made of.
+pub(crate) fn medium(spec: &LayerSpec) -> Result<Medium, Failure> {
+    spec.medium.map_or_else(|| detect(&spec.path), Ok)
 }
 
 /// Tells a directory from a zip by what is there, not by the name.
-pub(crate) fn detect(path: &Path) -> Result<Medium, Failure> {
+fn detect(path: &Path) -> Result<Medium, Failure> {
     let failed = |error: Error| lower_failure(path, &error);
     let meta = std::fs::metadata(path).map_err(|error| failed(error.into()))?;
     if meta.is_dir() {

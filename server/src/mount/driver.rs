@@ -41,7 +41,7 @@ pub(crate) fn choose(wanted: DriverArg, stack: &StackArgs) -> Result<(Driver, St
         DriverArg::Kernel => by_kernel(stack).map(|()| (Driver::Kernel, "asked for".into())),
         DriverArg::Fuse if has_fuse => Ok((Driver::Fuse, "asked for".into())),
         DriverArg::Fuse => Err(Failure::new(code::FAILED, "this ovl was built without FUSE; take --driver kernel")),
-        DriverArg::Auto => match obstacle(stack)? {
+        DriverArg::Auto => match zip(stack)?.or(obstacle(stack)?) {
             None => Ok((Driver::Kernel, "every layer is a directory that it can stack".into())),
             Some(why) if has_fuse => Ok((Driver::Fuse, format!("the kernel cannot: {}", why.message))),
             Some(why) => Err(refusal(why)),
@@ -49,11 +49,11 @@ pub(crate) fn choose(wanted: DriverArg, stack: &StackArgs) -> Result<(Driver, St
     }
 }
 
-/// Refuses a stack that the kernel's overlay cannot mount.
+/// Refuses a stack that the kernel's overlay cannot mount. Zips are unpacked for it.
 ///
 /// # Errors
-/// Other layers than directories, and limits (1), a process that may not mount (5), an upper that only ovl reads (9);
-/// and layers that cannot be looked at.
+/// Layers and uppers in memory, one layer alone, and limits (1), a process that may not mount (5), an upper that only ovl
+/// reads (9); and layers that cannot be looked at.
 pub(crate) fn by_kernel(stack: &StackArgs) -> Result<(), Failure> {
     obstacle(stack)?.map_or(Ok(()), |why| Err(refusal(why)))
 }
@@ -66,8 +66,8 @@ fn refusal(why: Failure) -> Failure {
 fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
     let failed = |why: String| Ok(Some(Failure::new(code::FAILED, why)));
     for lower in &args.lower {
-        if let Some(what) = odd(lower)? {
-            return failed(format!("the lower {} is {what}, and it stacks directories alone", lower.path.display()));
+        if stack::medium(lower)? == Medium::Memory {
+            return failed("a lower is in memory, and it stacks directories alone".into());
         }
     }
     let upper = args.upper.as_ref();
@@ -83,12 +83,15 @@ fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
     Ok(upper.and_then(portable).or_else(kernel::unavailable))
 }
 
-fn odd(lower: &LayerSpec) -> Result<Option<&'static str>, Failure> {
-    Ok(match lower.medium.map_or_else(|| stack::detect(&lower.path), Ok)? {
-        Medium::Dir => None,
-        Medium::Zip => Some("a zip"),
-        Medium::Memory => Some("in memory"),
-    })
+/// Returns that a lower is a zip. Where nobody has asked for the kernel, nothing is copied.
+fn zip(args: &StackArgs) -> Result<Option<Failure>, Failure> {
+    for lower in &args.lower {
+        if stack::medium(lower)? == Medium::Zip {
+            let why = format!("the lower {} is a zip, and it stacks directories alone", lower.path.display());
+            return Ok(Some(Failure::new(code::FAILED, why)));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the obstacle of an upper that only ovl reads. What else is wrong with it is told when it is opened.

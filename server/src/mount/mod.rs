@@ -4,12 +4,14 @@
 //! driver    who mounts, and why
 //! kernel/   the kernel's own overlay, for stacks of directories
 //! fuse/     the engine itself, for every stack
+//! cache/    zips as directories, for the kernel
 //! leave     taking a mount away
 //! listed    what is mounted
 //! record    what a mount by FUSE tells of itself
 //! private   mounts that one process and its children see alone, without root too
 //! ```
 
+pub(crate) mod cache;
 mod driver;
 #[cfg(feature = "fuse")]
 pub mod fuse;

@@ -13,6 +13,7 @@ pub(super) struct Elsewhere {
     _words: Vec<OsString>,
 }
 
+pub(super) type Cache = Elsewhere;
 pub(super) type Mount = Elsewhere;
 pub(super) type Mounts = Elsewhere;
 pub(super) type Run = Elsewhere;

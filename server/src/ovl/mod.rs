@@ -6,6 +6,8 @@
 
 mod archive;
 mod ask;
+#[cfg(target_os = "linux")]
+mod cache;
 mod changes;
 mod columns;
 mod config;
@@ -33,7 +35,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(not(target_os = "linux"))]
-use self::{elsewhere as mount, elsewhere as mounts, elsewhere as run, elsewhere as unmount};
+use self::{elsewhere as cache, elsewhere as mount, elsewhere as mounts, elsewhere as run, elsewhere as unmount};
 use crate::cli::{exit::Failure, parse, serve::ServeArgs};
 
 const EXAMPLES: &str = "\
@@ -91,6 +93,9 @@ enum Command {
     Unmount(unmount::Unmount),
     /// Lists what is mounted, with its layers (Linux).
     Mounts(mounts::Mounts),
+    /// Tells of and removes zips that were unpacked for the kernel (Linux).
+    #[cfg_attr(target_os = "linux", command(subcommand))]
+    Cache(cache::Cache),
     /// Runs a command in the stack, mounted for it alone, and tells what it changed (Linux; needs no root).
     ///
     /// Without --upper, the changes are thrown away at the end, unless they are exported or a person says to keep them.
@@ -136,6 +141,7 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Mount(mount) => mount.run(),
         Command::Unmount(unmount) => unmount.run(),
         Command::Mounts(mounts) => mounts.run(),
+        Command::Cache(cache) => cache.run(),
         Command::Run(run) => run.run(),
         Command::Config(config) => config.run(&parsed),
         Command::Completions(completions) => completions.run(),

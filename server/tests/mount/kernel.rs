@@ -154,14 +154,6 @@ fn an_upper_in_use_is_not_mounted_and_a_mounted_one_takes_no_changes() {
 }
 
 #[test]
-fn a_zip_is_for_another_driver() {
-    let Some(place) = Place::private() else { return };
-    place.ok("export -o low.zip --lower low");
-    let (code, why) = place.fails("mount --driver kernel --lower low.zip --upper u m");
-    assert!(code == 1 && why.contains("low.zip is a zip"), "{why}");
-}
-
-#[test]
 fn setuid_programs_and_devices_are_dead_unless_asked_for() {
     let Some(place) = Place::private() else { return };
     place.ok("mount --lower low --upper u m");

@@ -2,6 +2,7 @@
 //! which go away with it; where this machine has none to give, the test says so and does nothing.
 #![cfg(target_os = "linux")]
 
+mod cache;
 #[cfg(feature = "fuse")]
 mod fuse;
 mod kernel;
@@ -9,4 +10,5 @@ mod place;
 mod run;
 #[cfg(feature = "fuse")]
 mod stay;
+mod stops;
 mod table;

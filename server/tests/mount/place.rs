@@ -52,8 +52,8 @@ impl Place {
     /// Returns `ovl`, away from the settings of this machine.
     pub(crate) fn ovl<T: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = T>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ovl"));
-        command.current_dir(self.0.path()).env_clear().env("XDG_CONFIG_HOME", self.path("config"));
-        command.args(words);
+        command.current_dir(self.0.path()).env_clear().args(words);
+        command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 

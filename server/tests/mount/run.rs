@@ -2,9 +2,10 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     os::unix::{fs::chown, process::CommandExt},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use crate::place::{Place, failed};
@@ -37,6 +38,7 @@ fn give(path: &Path) {
 fn by_user(place: &Place, script: &str, flags: &[&str]) -> Output {
     let mut command = Command::new(place.path("ovl"));
     command.current_dir(place.path("")).env_clear().env("PATH", "/usr/bin:/bin").env("TMPDIR", place.path(""));
+    command.env("XDG_CACHE_HOME", place.path("cache"));
     command.args(["run", "--lower", "low"]).args(flags).args(["--", "sh", "-c", script]);
     command.uid(NOBODY).gid(NOBODY).output().unwrap()
 }
@@ -172,4 +174,34 @@ fn a_user_who_may_not_mount_is_told_how_to() {
     let (code, why) = failed(command.uid(NOBODY).gid(NOBODY).output().unwrap());
     assert!(code == 5 && why.contains("ovl run"), "{code} {why}");
     assert!(!place.path("u").exists());
+}
+
+#[test]
+fn a_command_runs_over_a_zip_without_root() {
+    let Some(place) = of_a_user() else { return };
+    place.ok("export -o top.zip --lower low");
+    let output =
+        by_user(&place, "cat a && echo x >>d/b && rm a && exit 3", &["--lower", "top.zip", "--keep", "--upper", "u"]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(3), &b"one"[..]), "{}", said(&output));
+    assert!(said(&output).contains("top.zip unpacked for the kernel"), "{}", said(&output));
+    assert_eq!(place.ok("cat d/b --lower top.zip --upper u"), "twox\n");
+    // It is that user's cache, and root does not use it.
+    let (code, why) = place.fails("cache list");
+    assert!(code == 5 && why.contains("belongs to user 65534"), "{why}");
+}
+
+#[test]
+fn a_tree_is_kept_while_a_command_uses_it() {
+    let Some(place) = Place::private() else { return };
+    place.ok("export -o top.zip --lower low");
+    let mut command = place.ovl(["run", "--lower", "top.zip", "--", "cat", "-", "d/b"]);
+    command.env("PATH", "/usr/bin:/bin").env("TMPDIR", place.path(""));
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = pipes.spawn().unwrap();
+    let told = BufReader::new(running.stderr.as_mut().unwrap()).lines();
+    assert!(told.map_while(Result::ok).any(|line| line.contains("mounted at")));
+    assert_eq!(place.ok("cache clear"), "");
+    drop(running.stdin.take());
+    assert_eq!(running.wait_with_output().unwrap().stdout, b"two");
+    assert!(place.ok("cache clear").contains("top.zip"));
 }

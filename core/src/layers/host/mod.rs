@@ -20,6 +20,8 @@ mod marks;
 mod mountinfo;
 mod native;
 mod object;
+#[cfg(target_os = "linux")]
+mod plain;
 mod portable;
 mod raw;
 mod record;
@@ -52,6 +54,7 @@ pub use self::{
 pub use self::{
     handover::{KernelUpper, upper_for_kernel},
     mountinfo::{Mount, OverlayMount, mounts, overlay_mounts},
+    plain::{Plain, remove_plain, write_plain},
 };
 use crate::{Error, Result};
 

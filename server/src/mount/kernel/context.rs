@@ -149,7 +149,7 @@ mod tests {
         }
         fs::write(at(odd).join("l2/x"), "lower").unwrap();
         let spec = |name: &str| format!("path={}", at(odd).join(name).to_str().unwrap().replace(',', ",,"));
-        let lowers = ["l1", "l2"].map(|name| lower(&spec(name).parse().unwrap()).unwrap());
+        let lowers = ["l1", "l2"].map(|name| lower(&spec(name).parse().unwrap(), None).unwrap());
         let upper = upper_for_kernel(&at(odd).join("u"), &UpperOptions::default(), false).unwrap();
         let (point, context) = (mount_point(&at(odd).join("m")).unwrap(), Context::open().unwrap());
         context.by_path.set(true);

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -25,10 +25,11 @@ pub(crate) struct Place {
     pub(super) fd: OwnedFd,
 }
 
-/// Opens a lower, down to the directory that `root=` names; no symbolic link leads from there.
-pub(super) fn lower(spec: &LayerSpec) -> Result<Place, Failure> {
+/// Opens a lower, an archive's `tree` or the directory itself, down to the directory that `root=` names; no symbolic link
+/// leads from there.
+pub(super) fn lower(spec: &LayerSpec, tree: Option<BorrowedFd<'_>>) -> Result<Place, Failure> {
     let failed = |error: io::Error| stack::lower_failure(&spec.path, &error.into());
-    let fd = open(&spec.path).map_err(failed)?;
+    let fd = tree.map_or_else(|| open(&spec.path), |tree| tree.try_clone_to_owned()).map_err(failed)?;
     if spec.root.is_root() {
         return Ok(Place { path: spec.path.clone(), fd });
     }
@@ -65,9 +66,9 @@ pub(super) fn known_as(fd: impl AsFd) -> io::Result<PathBuf> {
 
 /// Returns two of the places of which the first is the second or lies beneath it.
 pub(super) fn overlapping(places: &[Place]) -> Option<(&Place, &Place)> {
-    let inside = |a: &Place, b: &Place| host::is_same_or_within(&a.path, &b.path).unwrap_or(false);
-    places.iter().enumerate().find_map(|(at, one)| {
-        let other = places.iter().enumerate().find(|(other, place)| *other != at && inside(one, place));
-        other.map(|(_, other)| (one, other))
-    })
+    let whole: Vec<PathBuf> = places.iter().map(|place| known_as(&place.fd).unwrap_or_default()).collect();
+    let inside = |a: usize, b: usize| host::is_same_or_within(&whole[a], &whole[b]).unwrap_or(false);
+    let pairs = (0..places.len()).flat_map(|one| (0..places.len()).map(move |other| (one, other)));
+    let (one, other) = pairs.filter(|(one, other)| one != other).find(|(one, other)| inside(*one, *other))?;
+    Some((&places[one], &places[other]))
 }

@@ -14,7 +14,7 @@ mod explain;
 mod layers;
 mod options;
 
-use std::path::Path;
+use std::{os::fd::AsFd, path::Path};
 
 use ovl_core::{
     Error, ErrorKind,
@@ -23,10 +23,11 @@ use ovl_core::{
 
 use self::{context::Context, layers::Place};
 pub(crate) use self::{layers::mount_point, options::KernelArgs};
+use super::cache::Lease;
 use crate::cli::{
     exit::{Failure, code},
     flags::{FormArg, StackArgs},
-    spec::LayerSpec,
+    spec::{LayerSpec, Medium},
     stack,
 };
 
@@ -38,24 +39,40 @@ pub(crate) fn unavailable() -> Option<Failure> {
     Context::open().err()
 }
 
-/// Mounts a stack of directories at `point`. Returns the upper, which nobody else opens before it is dropped: keep it
-/// until the mount is in the table that others read, or to the mount's end where it never is.
+/// What nobody else may take before the mount is in the table that others read: keep it until then, or to the mount's end
+/// where it never is.
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    pub(crate) upper: Option<KernelUpper>,
+    _trees: Vec<Option<Lease>>,
+}
+
+/// Mounts a stack at `point`. The kernel stacks directories alone: `unpack` makes one of a zip.
 ///
 /// # Errors
 /// Options that contradict each other, too many or too few layers, layers that lie in one another (2), a missing layer
 /// or mount point (3), an upper whose index belongs to other lowers (4), no permission (5), an upper in use (8) or in a
 /// form that the kernel does not read (9), and what else the kernel refuses (1).
-pub(crate) fn mount(args: &StackArgs, kernel: &KernelArgs, point: &Path) -> Result<Option<KernelUpper>, Failure> {
+pub(crate) fn mount(
+    args: &StackArgs,
+    kernel: &KernelArgs,
+    point: &Path,
+    unpack: &dyn Fn(&LayerSpec) -> Result<Lease, Failure>,
+) -> Result<Mounted, Failure> {
     refuse_count(args)?;
     kernel.refuse_pairs(args)?;
     let context = Context::open()?;
     let point = mount_point(point)?;
-    let lowers = args.lower.iter().map(layers::lower).collect::<Result<Vec<Place>, _>>()?;
+    let tree = |spec: &LayerSpec| (stack::medium(spec)? == Medium::Zip).then(|| unpack(spec)).transpose();
+    let trees = args.lower.iter().map(tree).collect::<Result<Vec<Option<Lease>>, Failure>>()?;
+    let stacked = args.lower.iter().zip(&trees);
+    let lowers = stacked.map(|(spec, lease)| layers::lower(spec, lease.as_ref().map(|lease| lease.tree.as_fd())));
+    let lowers = lowers.collect::<Result<Vec<Place>, _>>()?;
     let upper = args.upper.as_ref().map(|spec| claim(spec, args, kernel)).transpose()?;
     let is_user = upper.as_ref().map_or(kernel.userxattr, |upper| upper.form() == Form::KernelUser);
     let settings = kernel.settings(args, is_user)?;
     context.mount(&lowers, upper.as_ref(), &settings, kernel.attributes(), &point)?;
-    Ok(upper)
+    Ok(Mounted { upper, _trees: trees })
 }
 
 fn refuse_count(args: &StackArgs) -> Result<(), Failure> {

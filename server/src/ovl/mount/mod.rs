@@ -14,11 +14,12 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use super::notes::Notes;
+use super::{cache::unpacked, notes::Notes};
 use crate::{
     cli::{
         exit::{Failure, code},
         flags::StackArgs,
+        spec::LayerSpec,
         stack,
     },
     mount::{
@@ -89,8 +90,9 @@ impl Mount {
             let why = "--foreground and --allow-other are for FUSE: the kernel's mount needs no process, and lets all users in";
             return Err(Failure::usage(format!("{why}; leave them out, or take --driver fuse")));
         }
-        let upper = kernel::mount(&self.stack, &self.kernel, &self.point)?;
-        let form = upper.map(|held| (held.form().to_string(), held.form_reason().to_owned()));
+        let unpack = |spec: &LayerSpec| unpacked(spec, &self.stack, self.notes);
+        let mounted = kernel::mount(&self.stack, &self.kernel, &self.point, &unpack)?;
+        let form = mounted.upper.as_ref().map(|held| (held.form().to_string(), held.form_reason().to_owned()));
         self.tell("the kernel", reason, form.as_ref());
         Ok(())
     }

@@ -22,6 +22,7 @@ use self::scratch::Scratch;
 use super::{
     archive::Export,
     ask::answer,
+    cache::unpacked,
     changes,
     notes::Notes,
     session::{Session, ctx},
@@ -30,6 +31,7 @@ use crate::{
     cli::{
         exit::{Failure, code},
         flags::StackArgs,
+        spec::LayerSpec,
     },
     mount::{
         by_kernel,
@@ -106,7 +108,8 @@ impl Run {
     /// Runs the command while the tree is mounted, and returns with what it ended.
     fn mounted(&self, point: &Path) -> Result<i32, Failure> {
         by_kernel(&self.stack)?;
-        let upper = kernel::mount(&self.stack, &KernelArgs::default(), point)?;
+        let unpack = |spec: &LayerSpec| unpacked(spec, &self.stack, self.notes);
+        let mounted = kernel::mount(&self.stack, &KernelArgs::default(), point, &unpack)?;
         self.notes.say(&format!("mounted at {} by the kernel, for this command alone", point.display()));
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).current_dir(point).env("PWD", point);
@@ -114,7 +117,7 @@ impl Run {
         // Where someone still uses it, it goes with the last of them.
         let flags = if ended.is_ok() { UnmountFlags::empty() } else { UnmountFlags::DETACH };
         let unmounted = unmount(point, flags | UnmountFlags::NOFOLLOW);
-        upper.iter().for_each(|upper| upper.tidy());
+        mounted.upper.iter().for_each(|upper| upper.tidy());
         let advice = "what was changed stays in the upper";
         ended.and_then(|status| match unmounted {
             Ok(()) => Ok(status),

@@ -69,6 +69,11 @@ impl Handle {
         Ok(Self { fd, access: Access::Path })
     }
 
+    /// Holds the directory that a descriptor holds.
+    pub(in super::super) fn at(dir: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self { fd: openat(dir, ".", LOOK | OFlags::DIRECTORY, Mode::empty())?, access: Access::Path })
+    }
+
     /// Looks up one name, following nothing.
     pub(in super::super) fn child(&self, name: &[u8]) -> io::Result<Self> {
         let fd = openat(&self.fd, name, LOOK, Mode::empty())?;
@@ -196,6 +201,12 @@ impl Handle {
             }
             set => Ok(set?),
         }
+    }
+
+    /// Returns how many bytes the file system of this directory has left; one that does not count has enough.
+    pub(in super::super) fn free(&self) -> io::Result<u64> {
+        let host = rustix::fs::fstatvfs(&self.fd)?;
+        Ok(if host.f_blocks == 0 { u64::MAX } else { host.f_bavail.saturating_mul(host.f_frsize) })
     }
 
     /// Makes everything on this directory's file system durable.
