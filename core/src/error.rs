@@ -67,6 +67,36 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind, in this order.
+    pub const ALL: &[Self] = &[
+        Self::InvalidPath,
+        Self::NameTooLong,
+        Self::UnsupportedName,
+        Self::InvalidInput,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::NotADirectory,
+        Self::IsADirectory,
+        Self::NotEmpty,
+        Self::CrossLayerRename,
+        Self::Loop,
+        Self::UnsupportedEntry,
+        Self::NoAttribute,
+        Self::NoUpper,
+        Self::ReadOnly,
+        Self::PermissionDenied,
+        Self::NoSpace,
+        Self::TooLarge,
+        Self::Precondition,
+        Self::Corrupt,
+        Self::BadMark,
+        Self::LayerChanged,
+        Self::Busy,
+        Self::WrongForm,
+        Self::Unsupported,
+        Self::Io,
+    ];
+
     /// Returns the reason in plain words.
     pub fn reason(self) -> &'static str {
         match self {

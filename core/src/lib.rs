@@ -3,6 +3,7 @@
 //! The map of the house, arrows pointing down:
 //!
 //! ```text
+//! report                           what the engine tells, as JSON (feature `report`)
 //! import                           reads an archive, writes the upper through the overlay
 //! diff  digest  export             read the stack, write nothing of it
 //! tree  descent                    one walk over the merged view, one over a layer
@@ -30,6 +31,8 @@ mod layer;
 pub mod layers;
 pub mod overlay;
 mod path;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod tree;
 
 #[cfg(feature = "testing")]

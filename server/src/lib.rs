@@ -27,7 +27,6 @@ mod compress;
 mod conditions;
 mod cors;
 mod counters;
-mod entry;
 pub mod events;
 pub mod guard;
 mod handlers;

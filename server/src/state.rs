@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use ovl_core::{Layer, Overlay, layers::quota::Quota, overlay::Policy};
+use ovl_core::{Layer, Overlay, layers::quota::Quota, overlay::Policy, report::View};
 
 use tokio::sync::Semaphore;
 
 use crate::{
     cli::stack::{Opened, Sheet},
     counters::Counters,
-    entry::View,
     events::Events,
     handlers::export::AT_ONCE,
     settings::Settings,

@@ -4,21 +4,19 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ovl_core::{
     VPath,
-    diff::{Changed, Changes, What},
     overlay::{Done, Follow},
+    report::{ChangeBody, ChangesPage, read_cursor},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{Shared, change, run};
 use crate::{
     body::lines,
     conditions,
-    entry::{EntryKind, kind_name, readable_path},
     json::Json,
     problem::{INVALID_QUERY, NOT_FOUND, Problem, ProblemBody},
     query::{self, Query},
@@ -43,45 +41,6 @@ pub(crate) struct ChangesQuery {
     cursor: Option<String>,
 }
 
-/// A change, seen from the lowers.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Change)]
-pub(crate) struct ChangeBody {
-    /// Where.
-    path: String,
-    /// The exact bytes of the path, in Base64, where they are no UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_b64: Option<String>,
-    /// `added`, `modified`, `metadata`, `deleted`, `opaque`, `renamed` or `type_changed`.
-    pub(crate) what: &'static str,
-    /// Where the lowers have it, when it was renamed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<String>,
-    /// What the lowers show there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<EntryKind>)]
-    before: Option<&'static str>,
-    /// What stands there now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<EntryKind>)]
-    now: Option<&'static str>,
-    /// Content bytes that the upper holds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    /// Whether mode, owner or extended attributes differ.
-    metadata: bool,
-}
-
-/// A page of changes.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ChangesPage {
-    /// Parents before children, names in order of their bytes.
-    changes: Vec<ChangeBody>,
-    /// What to send as `cursor` for the next page; missing on the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// List what the upper changes. The ETag is the overlay's generation.
 #[utoipa::path(get, path = "/v1/changes", tag = "changes", params(ChangesQuery),
     responses(
@@ -100,7 +59,7 @@ pub(crate) async fn list(
     let mut response = if lines::wanted(&headers) {
         lines::answer(changes.map(|change| change.map(|change| ChangeBody::of(&change))), generation)
     } else {
-        Json(run(move || page(changes, limit)).await?).into_response()
+        Json(run(move || ChangesPage::take(changes, limit)).await?).into_response()
     };
     response.headers_mut().insert(header::ETAG, conditions::etag(&tag));
     response.headers_mut().insert(GENERATION, generation.into());
@@ -119,18 +78,6 @@ impl ChangesQuery {
         let after = self.cursor.as_deref().map(|cursor| read_cursor(cursor).ok_or_else(|| bad("no such cursor")));
         Ok((beneath, after.transpose()?, limit))
     }
-}
-
-fn read_cursor(cursor: &str) -> Option<VPath> {
-    VPath::parse(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
-}
-
-fn page(mut changes: Changes, limit: usize) -> ovl_core::Result<ChangesPage> {
-    let found: Vec<Changed> = changes.by_ref().take(limit).collect::<Result<_, _>>()?;
-    let more = found.len() == limit && changes.next().transpose()?.is_some();
-    let last = found.last().filter(|_| more);
-    let next_cursor = last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.path.as_bytes()));
-    Ok(ChangesPage { changes: found.iter().map(ChangeBody::of).collect(), next_cursor })
 }
 
 /// Describe the change of one path.
@@ -181,37 +128,4 @@ fn gone(done: &Done) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(GENERATION, done.generation.into());
     response
-}
-
-/// Returns what a change is called everywhere in the API.
-pub(crate) fn word(what: &What) -> &'static str {
-    match what {
-        What::Added => "added",
-        What::Modified => "modified",
-        What::Metadata => "metadata",
-        What::Deleted => "deleted",
-        What::Opaque => "opaque",
-        What::Renamed { .. } => "renamed",
-        What::TypeChanged => "type_changed",
-    }
-}
-
-impl ChangeBody {
-    pub(crate) fn of(change: &Changed) -> Self {
-        let (path, path_b64) = readable_path(&change.path);
-        let from = match &change.what {
-            What::Renamed { from } => Some(readable_path(from).0),
-            _ => None,
-        };
-        Self {
-            path,
-            path_b64,
-            what: word(&change.what),
-            from,
-            before: change.before.map(kind_name),
-            now: change.now.map(|stat| kind_name(stat.kind)),
-            size: change.now.filter(|stat| stat.kind == ovl_core::Kind::File).map(|stat| stat.size),
-            metadata: change.metadata,
-        }
-    }
 }

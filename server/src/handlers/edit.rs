@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 use ovl_core::{
     Change, Device, Kind, VPath, XattrChange,
     overlay::{Done, Follow, Removal, RenameHow},
+    report::{AttrValue, EntryBody},
 };
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +21,6 @@ use super::{
     run,
 };
 use crate::{
-    entry::{AttrValue, EntryBody},
     json::{self, Json},
     problem::{INVALID_BODY, Problem},
     query::Query,

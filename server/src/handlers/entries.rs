@@ -5,7 +5,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use ovl_core::{Kind, tree::Tree};
+use ovl_core::{
+    Kind,
+    report::{EntryBody, View},
+    tree::Tree,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -13,7 +17,6 @@ use super::{Shared, listing, run};
 use crate::{
     body::lines,
     conditions::{self, Read},
-    entry::{EntryBody, View},
     json::Json,
     problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem},
     query::Query,

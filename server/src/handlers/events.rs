@@ -14,17 +14,17 @@ use http_body::Frame;
 use ovl_core::{
     VPath,
     overlay::{Deed, Event},
+    report::EventBody,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::Shared;
 use crate::{
-    entry::readable_path,
     events::{Events, Gone},
     problem::{GONE_CURSOR, INVALID_QUERY, Problem, ProblemBody},
     query::{self, Query},
@@ -44,26 +44,6 @@ pub(crate) struct EventsQuery {
     path: Option<String>,
     /// The id after which to go on, as `Last-Event-ID` says it too; without either, from now on.
     since: Option<String>,
-}
-
-/// One thing that happened.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct EventBody {
-    /// `created`, `modified`, `metadata`, `removed`, `copied_up`, `whiteout`, `opaque`, `moved`, `discarded` or `overflow`.
-    kind: &'static str,
-    /// Where, with a leading slash.
-    path: String,
-    /// The exact bytes of the path, in Base64, where they are no UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_b64: Option<String>,
-    /// The generation that includes it.
-    generation: u64,
-    /// Where it came from, when it was moved.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    /// Content bytes that were copied up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
 }
 
 /// Follow what happens, as server-sent events. A comment is sent every 15 seconds when nothing does.
@@ -162,34 +142,6 @@ fn concerns(event: &Event, beneath: &VPath) -> bool {
 fn line(id: &str, body: &EventBody) -> Bytes {
     let data = serde_json::to_string(body).expect("an event is plain JSON");
     format!("id: {id}\nevent: {}\ndata: {data}\n\n", body.kind).into()
-}
-
-impl EventBody {
-    fn new(kind: &'static str, path: &VPath, generation: u64) -> Self {
-        let (path, path_b64) = readable_path(path);
-        Self { kind, path, path_b64, generation, from: None, bytes: None }
-    }
-
-    fn of(event: &Event) -> Self {
-        let kind = match &event.deed {
-            Deed::Created => "created",
-            Deed::Modified => "modified",
-            Deed::Metadata => "metadata",
-            Deed::Removed => "removed",
-            Deed::CopiedUp(_) => "copied_up",
-            Deed::Whiteout => "whiteout",
-            Deed::Opaque => "opaque",
-            Deed::Moved(_) => "moved",
-            Deed::Discarded => "discarded",
-        };
-        let mut body = Self::new(kind, &event.path, event.generation);
-        match &event.deed {
-            Deed::CopiedUp(bytes) => body.bytes = Some(*bytes),
-            Deed::Moved(from) => body.from = Some(readable_path(from).0),
-            _ => (),
-        }
-        body
-    }
 }
 
 /// A body of what a feed sends.

@@ -8,16 +8,13 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use ovl_core::{
     Error, ErrorKind, VPath,
-    import::{Imported, OnConflict, Options, import},
+    import::{OnConflict, Options, import},
+    report::ImportBody,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::{
-    Shared, change,
-    layers::{Omission, omission},
-    run,
-};
+use super::{Shared, change, run};
 use crate::{
     body::upload,
     json::Json,
@@ -37,22 +34,6 @@ pub(crate) struct ImportQuery {
     path: Option<String>,
     /// What becomes of an entry whose place is taken: `error` (by default; then nothing is changed), `replace` or `keep`.
     on_conflict: Option<String>,
-}
-
-/// What an import did.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Import)]
-pub(crate) struct ImportBody {
-    /// Entries that were taken.
-    entries: u64,
-    /// Content bytes among them.
-    bytes: u64,
-    /// Entries whose place was taken and stayed as it was.
-    kept: u64,
-    /// Whether it was an exported upper.
-    is_upper: bool,
-    /// What was left out, and why.
-    omissions: Vec<Omission>,
 }
 
 /// Import a zip or a tar, told apart by content. An exported upper brings its deletions and renames along.
@@ -104,17 +85,5 @@ impl ImportQuery {
         };
         let into = query::path(self.path.as_deref())?;
         Ok((into, Options { on_conflict, ..Options::default() }))
-    }
-}
-
-impl ImportBody {
-    fn of(imported: &Imported) -> Self {
-        Self {
-            entries: imported.entries,
-            bytes: imported.bytes,
-            kept: imported.kept,
-            is_upper: imported.is_upper,
-            omissions: imported.omitted.iter().map(omission).collect(),
-        }
     }
 }

@@ -7,7 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
-use ovl_core::{Omitted, VPath, layers::quota::Quota, tree::Tree};
+use ovl_core::{
+    VPath,
+    layers::quota::Quota,
+    report::{Omission, omission},
+    tree::Tree,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,7 +25,6 @@ use super::{
 use crate::{
     body::content::Ask,
     conditions::{self, Read},
-    entry::readable,
     json::Json,
     problem::{INVALID_QUERY, NOT_FOUND, Problem},
     query::Query,
@@ -109,20 +113,6 @@ pub(crate) struct LayerDetail {
     blake3: Option<String>,
 }
 
-/// An entry of an archive that is not shown as it stands.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Omission {
-    /// The name in the archive.
-    name: String,
-    /// Its exact bytes, in Base64, where they are no UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name_b64: Option<String>,
-    /// Why.
-    reason: String,
-    /// Whether it is shown all the same.
-    shown: bool,
-}
-
 /// What else of a layer is told.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -208,12 +198,6 @@ pub(crate) async fn get(
     };
     let omissions = state.overlay.layers()[index].caps().omitted.iter().map(omission).collect();
     Ok(Json(LayerDetail { layer: body(&state, index), omissions, blake3 }))
-}
-
-/// Tells what was left out.
-pub(crate) fn omission(omitted: &Omitted) -> Omission {
-    let (name, name_b64) = readable(&omitted.name);
-    Omission { name, name_b64, reason: omitted.reason.clone(), shown: omitted.shown }
 }
 
 fn find(state: &Arc<state::State>, id: &str) -> Result<usize, Problem> {

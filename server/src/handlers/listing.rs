@@ -4,12 +4,12 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use globset::{GlobBuilder, GlobMatcher};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ovl_core::{
     Kind, NameBuf, Result, VPath, digest,
     overlay::{Detail, Follow, Shown, WalkOptions},
+    report::{EntryBody, View, cursor, read_cursor, readable_path},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +19,6 @@ use super::{entries::EntriesQuery, run};
 use crate::{
     body::lines,
     conditions::{self, Read},
-    entry::{EntryBody, View, readable_path},
     problem::{INVALID_QUERY, NOT_A_DIRECTORY, Problem},
 };
 
@@ -148,10 +147,6 @@ fn needs_stats(fields: Option<&str>) -> bool {
     fields.is_none_or(|fields| fields.split(',').any(|field| !WITHOUT.contains(&field)))
 }
 
-fn read_cursor(cursor: &str) -> Option<VPath> {
-    VPath::parse(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
-}
-
 /// The lines of a directory.
 struct Lines {
     view: View,
@@ -193,7 +188,7 @@ impl Lines {
             entries.push(self.told(body));
             last = Some(relative);
         }
-        let next_cursor = last.filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.as_bytes()));
+        let next_cursor = last.filter(|_| more).map(|last| cursor(&last));
         let (path, path_b64) = readable_path(&self.path);
         Ok(Page { path, path_b64, entries, next_cursor })
     }

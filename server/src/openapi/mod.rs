@@ -21,7 +21,7 @@ use crate::handlers::{about, changes, edit, entries, events, export, files, heal
         layers::overlay, layers::list, layers::get, layers::file, layers::entry, why::get,
         changes::list, changes::get, changes::discard, changes::discard_all, export::get, imports::post, events::get,
     ),
-    components(schemas(crate::entry::EntryKind, crate::problem::ProblemBody)),
+    components(schemas(ovl_core::report::EntryKind, crate::problem::ProblemBody)),
     tags(
         (name = "files", description = "Content"),
         (name = "entries", description = "Metadata, directories, moves and copies"),

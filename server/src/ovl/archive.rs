@@ -14,6 +14,7 @@ use ovl_core::{
     import::{self, Imported, OnConflict},
     layers::{host, zip::Names},
     printable,
+    report::{Omission, omission},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,13 +25,10 @@ use super::{
     print,
     session::{Session, ctx, path},
 };
-use crate::{
-    cli::{
-        exit::{Failure, code, of_kind},
-        flags::{StackArgs, ZipNames},
-        spec::LayerSpec,
-    },
-    handlers::layers::{Omission, omission},
+use crate::cli::{
+    exit::{Failure, code, of_kind},
+    flags::{StackArgs, ZipNames},
+    spec::LayerSpec,
 };
 
 const EXPORT: &str = "ovl.export/1";

@@ -7,6 +7,7 @@ use ovl_core::{
     Kind, Overlay, VPath,
     diff::{Changed, What},
     printable,
+    report::{ChangeBody, readable_path, word},
 };
 use serde_json::{Map, Value};
 
@@ -16,13 +17,9 @@ use super::{
     print::{Format, List},
     session::{Session, ctx, path},
 };
-use crate::{
-    cli::{
-        exit::{Failure, code},
-        flags::StackArgs,
-    },
-    entry::readable_path,
-    handlers::changes::{ChangeBody, word},
+use crate::cli::{
+    exit::{Failure, code},
+    flags::StackArgs,
 };
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
+use ovl_core::report::readable_path;
 use serde::Serialize;
 use serde_json::Map;
 
@@ -11,10 +12,7 @@ use super::{
     print::{Format, List},
     session::{Session, path},
 };
-use crate::{
-    cli::{exit::Failure, flags::StackArgs},
-    entry::readable_path,
-};
+use crate::cli::{exit::Failure, flags::StackArgs};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -5,6 +5,7 @@ use ovl_core::{
     ErrorKind, Kind, Omitted, Overlay, Result as CoreResult, VPath,
     overlay::{Detail, Follow, Shown, WalkOptions},
     printable,
+    report::{EntryBody, Omission, kind_name, omission, readable_path},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,11 +15,7 @@ use super::{
     print::{Format, List},
     session::Session,
 };
-use crate::{
-    cli::{exit::Failure, flags::StackArgs, spec::LayerSpec},
-    entry::{EntryBody, kind_name, readable_path},
-    handlers::layers::{Omission, omission},
-};
+use crate::cli::{exit::Failure, flags::StackArgs, spec::LayerSpec};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

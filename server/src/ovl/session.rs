@@ -5,12 +5,12 @@ use std::{ffi::OsStr, sync::Arc};
 use ovl_core::{
     Overlay, VPath,
     overlay::{Ctx, When},
+    report::View,
     tree::Tree,
 };
 
 use crate::{
     cli::{exit::Failure, flags::StackArgs, serve, stack},
-    entry::View,
     time,
 };
 

@@ -7,6 +7,7 @@ use ovl_core::{
     Kind, VPath,
     overlay::{Detail, Follow, Shown, WalkOptions},
     printable,
+    report::{EntryBody, View, kind_name, readable_path},
 };
 use serde_json::{Map, Value};
 
@@ -17,7 +18,6 @@ use super::{
 };
 use crate::{
     cli::{exit::Failure, flags::StackArgs},
-    entry::{EntryBody, View, kind_name, readable_path},
     time,
 };
 

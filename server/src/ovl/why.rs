@@ -3,16 +3,13 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use ovl_core::printable;
+use ovl_core::{printable, report::WhyBody};
 
 use super::{
     print,
     session::{Session, path},
 };
-use crate::{
-    cli::{exit::Failure, flags::StackArgs},
-    handlers::why::WhyBody,
-};
+use crate::cli::{exit::Failure, flags::StackArgs};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

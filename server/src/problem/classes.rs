@@ -1,6 +1,6 @@
 //! The classes of failure: slug, status and what they mean. The only place that names a status of an error.
 
-use ovl_core::ErrorKind;
+use ovl_core::{ErrorKind, report::code};
 
 /// A class of failure that a client can act on: a row of the contract.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,35 +104,21 @@ classes! {
         "The disk or the quota ('--quota') is full. Nothing was changed; removing still works."
 }
 
-/// Returns the class and the errno of a failure of the engine: the one table from `ErrorKind`.
+/// Returns the class and the errno of a failure of the engine.
 pub(super) fn of_kind(kind: ErrorKind) -> (&'static Class, Option<&'static str>) {
-    match kind {
-        ErrorKind::InvalidPath => (&INVALID_PATH, Some("EINVAL")),
-        ErrorKind::NameTooLong => (&NAME_TOO_LONG, Some("ENAMETOOLONG")),
-        ErrorKind::UnsupportedName => (&UNSUPPORTED_NAME, Some("EINVAL")),
-        ErrorKind::InvalidInput => (&INVALID_BODY, Some("EINVAL")),
-        ErrorKind::NotFound => (&NOT_FOUND, Some("ENOENT")),
-        ErrorKind::AlreadyExists => (&ALREADY_EXISTS, Some("EEXIST")),
-        ErrorKind::NotADirectory => (&NOT_A_DIRECTORY, Some("ENOTDIR")),
-        ErrorKind::IsADirectory => (&IS_A_DIRECTORY, Some("EISDIR")),
-        ErrorKind::NotEmpty => (&DIRECTORY_NOT_EMPTY, Some("ENOTEMPTY")),
-        ErrorKind::CrossLayerRename => (&CROSS_LAYER_RENAME, Some("EXDEV")),
-        ErrorKind::Loop => (&LOOP, Some("ELOOP")),
-        ErrorKind::UnsupportedEntry => (&UNSUPPORTED_ENTRY, None),
-        ErrorKind::NoAttribute => (&NOT_FOUND, Some("ENODATA")),
-        ErrorKind::NoUpper => (&NO_UPPER, Some("EROFS")),
-        ErrorKind::ReadOnly => (&READ_ONLY, Some("EROFS")),
-        ErrorKind::PermissionDenied => (&PERMISSION_DENIED, Some("EPERM")),
-        ErrorKind::NoSpace => (&INSUFFICIENT_STORAGE, Some("ENOSPC")),
-        ErrorKind::TooLarge => (&TOO_LARGE, Some("EFBIG")),
-        ErrorKind::Precondition => (&PRECONDITION_FAILED, None),
-        ErrorKind::Corrupt => (&CORRUPT_LAYER, Some("EIO")),
-        ErrorKind::BadMark => (&CORRUPT_LAYER, Some("EINVAL")),
-        ErrorKind::LayerChanged => (&LAYER_CHANGED, Some("ESTALE")),
-        ErrorKind::Busy => (&BUSY, Some("EBUSY")),
-        ErrorKind::WrongForm => (&CORRUPT_LAYER, None),
-        ErrorKind::Unsupported => (&NOT_IMPLEMENTED, Some("EOPNOTSUPP")),
-        ErrorKind::Io => (&IO_ERROR, Some("EIO")),
-        _ => (&INTERNAL, None),
+    let (slug, errno) = code(kind);
+    let class = ALL.iter().find(|class| class.slug == slug);
+    (class.expect("every code of the engine is a class, as a test checks"), errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_engine_is_a_class() {
+        for kind in ErrorKind::ALL {
+            assert!(ALL.iter().any(|class| class.slug == code(*kind).0), "{kind:?}");
+        }
     }
 }
