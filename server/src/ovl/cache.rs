@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use clap::{Args, Subcommand};
-use ovl_core::printable;
+use ovl_core::{printable, report::rfc3339};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -134,7 +134,7 @@ fn body(kept: &Kept) -> Body<'_> {
         archive: about.map(|about| &*about.archive),
         entries: about.map(|about| about.entries),
         bytes: about.map(|about| about.bytes),
-        used: kept.used.and_then(time::format),
+        used: kept.used.and_then(rfc3339),
         in_use: kept.in_use,
     }
 }
