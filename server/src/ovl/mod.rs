@@ -122,6 +122,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    #[cfg(target_os = "linux")]
+    let args = match mount::helper::is_called(&args, |word| Program::command().find_subcommand(word).is_some()) {
+        true => mount::helper::translated(&args)?,
+        false => args,
+    };
+    if args.is_empty() {
+        return Ok(());
+    }
     let parsed = parse::parse(Program::command(), &ServeArgs::command(), args.clone())?;
     let program = Program::from_arg_matches(&parsed.matches).map_err(|error| parse::mistake(&error))?;
     match program.command {

@@ -25,6 +25,9 @@ pub(super) struct Unmount {
     /// Where an overlay is mounted.
     #[arg(value_name = "MOUNTPOINT", value_hint = ValueHint::DirPath)]
     point: PathBuf,
+    /// Takes it out of the tree at once; whoever still uses it keeps it until they are done.
+    #[arg(long)]
+    lazy: bool,
 }
 
 impl Unmount {
@@ -37,8 +40,9 @@ impl Unmount {
             return Err(Failure::new(code::NOT_FOUND, none));
         };
         let record = record(&mount);
-        leave::unmount(&point, Leave::Whole).map_err(|error| failure(&point, error))?;
-        record.map_or(Ok(()), |record| settle(&mount, &record))
+        let how = if self.lazy { Leave::Detached } else { Leave::Whole };
+        leave::unmount(&point, how).map_err(|error| failure(&point, error))?;
+        record.filter(|_| !self.lazy).map_or(Ok(()), |record| settle(&mount, &record))
     }
 }
 

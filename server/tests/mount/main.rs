@@ -5,6 +5,8 @@
 mod cache;
 #[cfg(feature = "fuse")]
 mod fuse;
+#[cfg(feature = "fuse")]
+mod helper;
 mod kernel;
 mod place;
 mod run;

@@ -94,7 +94,10 @@ fn a_mount_in_use_is_not_unmounted() {
     let (code, why) = place.fails("unmount m");
     assert!(code == 4 && why.contains("still used"), "{code} {why}");
     assert_eq!(place.read("m/a"), "one");
+    place.ok("unmount --lazy m");
+    assert_eq!((place.mounted(), std::io::read_to_string(&open).unwrap()), (None, "one".into()));
     drop(open);
+    place.ok("mount --lower low.zip --upper u m");
     // Whoever returns from this may use the upper at once.
     for _ in 0..20 {
         place.ok("unmount m");

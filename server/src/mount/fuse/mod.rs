@@ -67,6 +67,8 @@ pub struct Options {
     pub dev: bool,
     /// Whether programs in it can be started: not when set.
     pub noexec: bool,
+    /// Whether it takes no changes, though the overlay has an upper.
+    pub read_only: bool,
     /// What the table of mounts calls it; `ovl` when `None`.
     pub source: Option<String>,
     /// How many requests are worked on at once; as many as there are processors, up to four, when `None`.
@@ -92,11 +94,11 @@ pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Moun
     check_point(at, options)?;
     let room = options.room.as_ref().map(fs::File::open).transpose().map_err(failed)?;
     let at = &at.canonicalize().map_err(failed)?;
-    let writable = overlay.has_upper();
+    let read_only = options.read_only || !overlay.has_upper();
     let tree = Tree::new(overlay, room.map(Into::into));
     let watch: Arc<dyn Watch> = tree.clone();
     tree.overlay.watch(&watch);
-    let device = device::mount(at, options, !writable).map_err(failed)?;
+    let device = device::mount(at, options, read_only).map_err(failed)?;
     let place = Place::of(at).map_err(failed)?;
     match start(&tree, device, options) {
         Ok((session, messenger)) => {

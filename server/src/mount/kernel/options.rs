@@ -33,6 +33,12 @@ pub(crate) struct KernelArgs {
     /// Lets devices in the layers be opened.
     #[arg(long)]
     pub(crate) dev: bool,
+    /// Lets no program in the layers be started.
+    #[arg(long)]
+    pub(crate) noexec: bool,
+    /// Takes no changes, though there is an upper.
+    #[arg(long)]
+    pub(crate) read_only: bool,
 }
 
 /// One option, as the kernel calls it, and its value where it has one.
@@ -99,6 +105,8 @@ impl KernelArgs {
         let mut flags = MountAttrFlags::empty();
         flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, !self.suid);
         flags.set(MountAttrFlags::MOUNT_ATTR_NODEV, !self.dev);
+        flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, self.noexec);
+        flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, self.read_only);
         flags
     }
 }

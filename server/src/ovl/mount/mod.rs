@@ -1,9 +1,11 @@
 //! `ovl mount`: the stack as a file system of this machine.
 //!
 //! ```text
-//! stay   by FUSE: the process that answers for the mount, and how it is started
+//! stay     by FUSE: the process that answers for the mount, and how it is started
+//! helper   calls by mount(8)
 //! ```
 
+pub(super) mod helper;
 #[cfg(feature = "fuse")]
 mod stay;
 
@@ -68,6 +70,9 @@ struct FuseArgs {
     /// Stays until it is unmounted, for service managers. Otherwise a process of its own stays behind.
     #[arg(long)]
     foreground: bool,
+    /// What the table of mounts calls it.
+    #[arg(long, value_name = "NAME", default_value = "ovl")]
+    source: String,
     /// Set in the process that stays behind: it says on its output when the mount can be used.
     #[arg(long, hide = true)]
     started: bool,

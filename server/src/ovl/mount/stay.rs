@@ -12,6 +12,7 @@ use std::{
     path::Path,
     process::{Command, Stdio, exit},
     thread,
+    time::{Duration, Instant},
 };
 
 use ovl_core::ErrorKind;
@@ -45,6 +46,9 @@ use crate::{
 
 /// What the process that stays says when the mount can be used.
 const READY: &str = "ready";
+/// How long an upper in use is waited for: umount(8) returns before the process of the last mount has let go of it.
+const PATIENCE: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(10);
 
 /// Starts a process that mounts and stays; returns when the mount can be used, or ends with the code of that process.
 pub(super) fn start(args: &[OsString]) -> Result<(), Failure> {
@@ -103,7 +107,13 @@ fn open(mount: &Mount) -> Result<Opened, Failure> {
     if mount.kernel.userxattr {
         args.upper_form = Some(FormArg::KernelUser);
     }
-    stack::open(&args, time::nonce(), None)
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match stack::open(&args, time::nonce(), None) {
+            Err(failure) if failure.code == code::UPPER_BUSY && Instant::now() < until => thread::sleep(TICK),
+            done => return done,
+        }
+    }
 }
 
 fn told(mount: &Mount) -> Told {
@@ -124,7 +134,10 @@ fn mounted(mount: &Mount, opened: &Opened) -> Result<Mounted, Failure> {
         others: mount.fuse.allow_other,
         suid: mount.kernel.suid,
         dev: mount.kernel.dev,
-        ..Options::default()
+        noexec: mount.kernel.noexec,
+        read_only: mount.kernel.read_only,
+        source: Some(mount.fuse.source.clone()),
+        threads: None,
     };
     fuse::mount(opened.overlay.clone(), &mount.point, &options).map_err(|error| failure(&mount.point, &error))
 }
