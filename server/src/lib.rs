@@ -14,6 +14,7 @@
 //! events  counters     what happened
 //! ovl/                 the other program: the engine without a server
 //! mount/               the stack as a file system (Linux)
+//! mounts  mount_table  graphdriver   what is told of a mount
 //! ```
 
 #![forbid(unsafe_code)]
@@ -28,11 +29,14 @@ mod conditions;
 mod cors;
 mod counters;
 pub mod events;
+pub mod graphdriver;
 pub mod guard;
 mod handlers;
 mod json;
 #[cfg(target_os = "linux")]
 pub mod mount;
+pub mod mount_table;
+pub mod mounts;
 pub mod openapi;
 pub mod ovl;
 pub mod problem;

@@ -1,6 +1,6 @@
 //! The commands that only Linux has, on other systems.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use clap::Args;
 
@@ -21,6 +21,14 @@ pub(super) type Unmount = Elsewhere;
 
 impl Elsewhere {
     pub(super) fn run(self) -> Result<(), Failure> {
-        Err(Failure::new(code::FAILED, "overlays are mounted on Linux alone; `ovl-server` shows the tree everywhere"))
+        Err(refused())
     }
+}
+
+pub(super) fn graphdriver(_point: &Path) -> Result<(), Failure> {
+    Err(refused())
+}
+
+fn refused() -> Failure {
+    Failure::new(code::FAILED, "overlays are mounted on Linux alone; `ovl-server` shows the tree everywhere")
 }

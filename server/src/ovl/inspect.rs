@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
+    mounts,
     notes::Notes,
     print::{Format, List},
     session::Session,
@@ -21,11 +22,16 @@ use crate::cli::{exit::Failure, flags::StackArgs, spec::LayerSpec};
 #[command(after_help = "\
 Examples:
   ovl inspect site.zip
-  ovl inspect --json type=zip,path=site.zip,root=/docs")]
+  ovl inspect --json type=zip,path=site.zip,root=/docs
+  ovl inspect --graphdriver /mnt/work")]
 pub(super) struct Inspect {
     /// The archive, or a directory.
     #[arg(value_hint = ValueHint::AnyPath)]
     file: LayerSpec,
+    /// Takes FILE for a mount point, and prints the directories of the overlay there as `docker inspect` does: one JSON
+    /// object (Linux).
+    #[arg(long, conflicts_with_all = ["json", "ndjson", "null"])]
+    graphdriver: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -60,6 +66,9 @@ struct Stored {
 
 impl Inspect {
     pub(super) fn run(mut self) -> Result<(), Failure> {
+        if self.graphdriver {
+            return mounts::graphdriver(&self.file.path);
+        }
         let root = self.file.root.clone();
         self.stack.lower = vec![self.file];
         self.stack.upper = None;

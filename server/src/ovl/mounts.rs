@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueHint};
 use ovl_core::layers::host;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use super::{
     print::{self, Format, List},
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     cli::exit::{Failure, code},
+    graphdriver::GraphDriver,
     mount::{
         Driver,
         listed::{Listed, listed},
@@ -63,13 +64,13 @@ struct Body {
 
 impl Mounts {
     pub(super) fn run(self) -> Result<(), Failure> {
+        if let Some(point) = self.point.as_ref().filter(|_| self.graphdriver) {
+            return graphdriver(point);
+        }
         let mut mounts = listed()?;
         if let Some(point) = &self.point {
             let point = whole(point)?;
             mounts.retain(|mount| mount.point == point);
-        }
-        if self.graphdriver {
-            return graphdriver(mounts.last());
         }
         let mut list = List::begin(self.format, "ovl.mounts/1", &[], "mounts")?;
         for mount in &mounts {
@@ -81,18 +82,15 @@ impl Mounts {
 }
 
 /// Prints the topmost mount at a place in the shape that Docker has for its own.
-fn graphdriver(mount: Option<&Listed>) -> Result<(), Failure> {
+pub(super) fn graphdriver(point: &Path) -> Result<(), Failure> {
     let none = || Failure::new(code::NOT_FOUND, "no overlay is mounted there; `ovl mounts` lists those that are");
-    let mount = mount.ok_or_else(none)?;
-    let lowers: Vec<String> = mount.lowers.iter().map(|lower| escaped(lower)).collect();
-    let mut data = Map::from_iter([
-        ("LowerDir".to_owned(), Value::from(lowers.join(":"))),
-        ("MergedDir".to_owned(), Value::from(shown(&mount.point))),
-    ]);
-    let rest = [("UpperDir", &mount.upper), ("WorkDir", &mount.work)];
-    data.extend(rest.into_iter().filter_map(|(key, path)| Some((key.to_owned(), shown(path.as_ref()?).into()))));
-    let body = json!({"Data": data, "Name": "overlay2"});
-    print::object(false, "", &Value::Null, &format!("{body:#}\n"))
+    let point = whole(point)?;
+    let mount = listed()?.into_iter().rfind(|mount| mount.point == point).ok_or_else(none)?;
+    let Listed { driver, lowers, upper, work, .. } = &mount;
+    let name = if *driver == Driver::Kernel { "overlay2" } else { "ovl" };
+    let body = GraphDriver::of(name, lowers, upper.as_deref(), work.as_deref(), &point);
+    let text = serde_json::to_string_pretty(&body).expect("what is printed holds nothing that JSON cannot");
+    print::object(false, "", &(), &format!("{text}\n"))
 }
 
 fn body(mount: &Listed) -> Body {
@@ -147,9 +145,4 @@ fn shown(path: &Path) -> String {
 
 fn printed(path: &Path) -> String {
     ovl_core::printable(path.as_os_str().as_bytes()).into_owned()
-}
-
-/// Writes a path for a list with colons, as the kernel reads one.
-fn escaped(path: &Path) -> String {
-    shown(path).replace('\\', "\\\\").replace(':', "\\:")
 }

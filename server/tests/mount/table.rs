@@ -32,8 +32,10 @@ fn a_mount_is_told_as_docker_tells_its_own() {
     assert_eq!(data["LowerDir"], format!("{}:{}", at("pa\\:tch"), at("low")));
     assert_eq!((&data["UpperDir"], &data["MergedDir"]), (&at("u").into(), &at("m").into()));
     assert_eq!(data["WorkDir"], at("u.ovl-work/kernel"));
+    assert_eq!(place.ok("inspect --graphdriver m"), place.ok("mounts --graphdriver m"));
     place.ok("unmount m");
     assert_eq!(place.fails("mounts --graphdriver m").0, 3);
+    assert_eq!(place.fails("inspect --graphdriver m").0, 3);
 }
 
 #[test]
