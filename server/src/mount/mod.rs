@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! driver    who mounts, and why
+//! point     where
 //! kernel/   the kernel's own overlay, for stacks of directories
 //! fuse/     the engine itself, for every stack
 //! cache/    zips as directories, for the kernel
@@ -18,7 +19,9 @@ pub mod fuse;
 pub(crate) mod kernel;
 pub mod leave;
 pub(crate) mod listed;
+mod point;
 pub(crate) mod private;
 pub(crate) mod record;
 
 pub(crate) use driver::{Driver, DriverArg, by_kernel, choose};
+pub(crate) use point::refuse_around;

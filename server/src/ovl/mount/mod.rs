@@ -22,12 +22,12 @@ use crate::{
         exit::{Failure, code},
         flags::StackArgs,
         spec::LayerSpec,
-        stack,
     },
     mount::{
         Driver, DriverArg, choose,
         kernel::{self, KernelArgs},
         listed::is_dead,
+        refuse_around,
     },
 };
 
@@ -83,7 +83,7 @@ impl Mount {
     pub(super) fn run(self, args: &[OsString]) -> Result<(), Failure> {
         let (driver, reason) = choose(self.driver, &self.stack)?;
         refuse_stale(&self.point)?;
-        self.refuse_around()?;
+        refuse_around(&self.stack, &self.point)?;
         match driver {
             Driver::Kernel => self.by_kernel(&reason),
             Driver::Fuse => self.by_fuse(&reason, args),
@@ -126,18 +126,6 @@ impl Mount {
             (Some(_), None) => "changes are kept in memory, and forgotten with the mount".into(),
             (Some(place), Some((form, why))) => format!("changes go to {place} as {form} ({why})"),
         });
-    }
-
-    /// Refuses a mount point that a layer holds, and one that holds a layer: the mount would hide it, or show itself.
-    fn refuse_around(&self) -> Result<(), Failure> {
-        let layers = self.stack.lower.iter().chain(&self.stack.upper);
-        layers.map(|layer| &*layer.path).chain(self.stack.work.as_deref()).try_for_each(|layer| {
-            if !stack::overlap(layer, &self.point)? {
-                return Ok(());
-            }
-            let (point, layer) = (self.point.display(), layer.display());
-            Err(Failure::usage(format!("the mount point {point} and {layer} lie in one another; mount elsewhere")))
-        })
     }
 }
 
