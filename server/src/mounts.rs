@@ -12,8 +12,10 @@ use crate::mount_table::{Key, Line};
 pub struct Mount {
     /// Who mounts.
     pub driver: Driver,
-    /// Why it is this driver.
-    pub reason: String,
+    /// Why it is this driver, without any path.
+    pub reason: &'static str,
+    /// More of the reason, which may name paths.
+    pub detail: Option<String>,
     /// Where it was mounted.
     pub point: PathBuf,
     /// What it was mounted as; `None` where the table of mounts never showed it.
@@ -70,6 +72,12 @@ impl Mount {
     /// Returns whether it stands.
     pub fn standing(&self) -> Standing {
         if self.line().is_some() { Standing::Mounted } else { Standing::Gone }
+    }
+
+    /// Returns the whole reason for its driver.
+    pub fn whole_reason(&self) -> String {
+        let detail = self.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        format!("{}{detail}", self.reason)
     }
 
     /// Returns what to call it: no more than the last part of its path (trust T32).

@@ -13,7 +13,7 @@ use http::Uri;
 use crate::handlers::docs;
 use crate::{
     compress,
-    handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, why},
+    handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, mounts, why},
     problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem},
     state::State,
 };
@@ -43,6 +43,8 @@ fn described() -> Routes {
         .merge(tree("/v1/layers/{id}/entries", get(layers::entry)))
         .route("/v1/changes", get(changes::list).delete(changes::discard_all))
         .merge(at("/v1/changes", get(changes::get).delete(changes::discard)))
+        .route("/v1/mounts", get(mounts::list))
+        .route("/v1/graphdriver", get(mounts::graphdriver))
         .route("/openapi.json", get(about::openapi))
         .route("/openapi-3.0.json", get(about::openapi_3_0))
 }

@@ -11,8 +11,12 @@ use crate::{
     counters::Counters,
     events::Events,
     handlers::export::AT_ONCE,
+    mounts::Mount,
     settings::Settings,
 };
+
+/// Ends the validator of an overlay whose mount is gone: what is told of it has changed.
+pub(crate) const GONE: &str = "-gone";
 
 /// The overlay and what belongs to it.
 pub struct State {
@@ -29,6 +33,8 @@ pub struct State {
     pub(crate) counters: Counters,
     /// Room for exports.
     pub(crate) exports: Arc<Semaphore>,
+    /// The mount, if it is mounted as well.
+    pub(crate) mount: Option<Arc<Mount>>,
 }
 
 /// One layer, and its tree alone: whiteouts show in it.
@@ -51,18 +57,29 @@ impl State {
         let ids = layers.iter().map(|layer| layer.id.clone()).collect();
         let merged = View { tree: overlay.clone(), ids };
         let exports = Arc::new(Semaphore::new(AT_ONCE));
-        let (quota, counters) = (opened.quota.clone(), Counters::default());
-        Arc::new(Self { overlay, quota, merged, layers, settings, events, counters, exports })
+        let (quota, counters, mount) = (opened.quota.clone(), Counters::default(), opened.mount.clone());
+        Arc::new(Self { overlay, quota, merged, layers, settings, events, counters, exports, mount })
     }
 
-    /// Returns the validator of the whole overlay: this start and its number of changes.
-    pub(crate) fn generation_tag(&self) -> String {
-        self.events.cursor(self.overlay.generation())
+    /// Returns the mount by which alone the upper can be changed, if there is one.
+    pub(crate) fn owner(&self) -> Option<&Mount> {
+        self.mount.as_deref().filter(|mount| mount.owns_upper)
+    }
+
+    /// Returns whether clients can change anything.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.overlay.has_upper() && self.owner().is_none()
+    }
+
+    /// Returns the validator of the whole overlay: this start and its number of changes. `None` where the kernel makes
+    /// changes, which tells of none.
+    pub(crate) fn generation_tag(&self) -> Option<String> {
+        self.owner().is_none().then(|| self.events.cursor(self.overlay.generation()))
     }
 
     /// Reads back what [`State::generation_tag`] wrote; `None` for any other text, and for a tag of another start.
     pub(crate) fn read_generation_tag(&self, tag: &str) -> Option<u64> {
-        self.events.read_cursor(tag)?.ok()
+        self.events.read_cursor(tag.strip_suffix(GONE).unwrap_or(tag))?.ok()
     }
 }
 

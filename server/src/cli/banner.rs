@@ -5,6 +5,7 @@ use std::fmt::Write;
 use ovl_core::Caps;
 
 use super::stack::{Opened, Sheet};
+use crate::mounts::Mount;
 
 /// Draws the stack, topmost first, and says where changes go.
 pub fn stack(opened: &Opened) -> String {
@@ -13,7 +14,15 @@ pub fn stack(opened: &Opened) -> String {
         writeln!(text, "  {index}  {}", line(sheet, layer.caps())).expect("writing to a string");
     }
     writeln!(text, "{}", destination(&opened.layers[0])).expect("writing to a string");
+    if let Some(mount) = &opened.mount {
+        writeln!(text, "{}", mounted(mount)).expect("writing to a string");
+    }
     text
+}
+
+fn mounted(mount: &Mount) -> String {
+    let where_to = if mount.owns_upper { "; changes are made there, and not over HTTP" } else { "" };
+    format!("Mount:   {} by {} ({}){where_to}", mount.point.display(), mount.driver, mount.whole_reason())
 }
 
 fn line(sheet: &Sheet, caps: &Caps) -> String {

@@ -13,13 +13,17 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, builder::Boo
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 
+#[cfg(not(target_os = "linux"))]
+use super::no_mount as live;
 use super::{
     banner,
     exit::{Failure, code},
     flags::{StackArgs, bytes},
     parse, service, signals,
-    stack::{self, Opened},
+    stack::Opened,
 };
+#[cfg(target_os = "linux")]
+use crate::mount::live;
 use crate::{
     accept::{Address, Held, Limits, Listener, Server, Timeouts},
     app::App,
@@ -38,6 +42,8 @@ Examples:
         Three layers, patch.zip on top; read-only, since there is no upper.
   ovl-server --lower base.zip --upper mem: --listen 127.0.0.1:0 --ready-file url.txt
         A throw-away upper on a free port; the address is in url.txt when the server is ready.
+  ovl-server --lower base.zip --upper ./changes --mount /mnt/work
+        Also a file system, at /mnt/work, as long as the server runs (Linux).
   OVL_TOKEN=$(cat token) ovl-server --lower base.zip --listen 0.0.0.0:8080
         For other machines: then a token is needed.
 
@@ -50,7 +56,7 @@ Every flag can also be an environment variable (OVL_LISTEN, ...) or a line of th
 (listen = \"...\"); a flag wins over the environment, the environment over the file.
 `ovl config show --origin` tells what holds.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 read-only or permission,
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or mount in use, 5 read-only or permission,
 6 corrupt layer, 7 port busy, 8 upper in use, 9 wrong form of the upper, 74 I/O,
 130/143 stopped at once by a second signal.";
 
@@ -109,6 +115,9 @@ pub struct ServerArgs {
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", env = "OVL_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
+    /// The mount.
+    #[command(flatten)]
+    pub mount: live::MountArgs,
 }
 
 /// Runs the program with the arguments of its process.
@@ -130,7 +139,8 @@ fn parse(args: Vec<OsString>) -> Result<ServeArgs, Failure> {
 /// Opens the stack and serves it until a signal.
 ///
 /// # Errors
-/// What [`stack::open`] refuses, an address that is taken (7) and a token that cannot be read.
+/// What [`live::open`] refuses, an address that is taken (7), a token that cannot be read, and a mount that is still used
+/// at the end (4).
 pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.server)?;
     let held = held(&mut args.server)?;
@@ -139,15 +149,15 @@ pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     let nonce = time::nonce();
     let settings = settings(&args.server);
     let events = Events::new(nonce, settings.events_kept);
-    let opened = stack::open(&args.stack, nonce, Some(events.observer()))?;
+    let (opened, live) = live::open(&args.server.mount, &args.stack, nonce, events.observer(), args.server.dry_run)?;
     if args.server.dry_run {
         print!("{}", banner::stack(&opened));
         return Ok(());
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(code::IO, format!("cannot start: {error}")))?;
-    let served = runtime.block_on(serve(&args.server, held, opened, settings, events, token));
+    let served = runtime.block_on(serve(&args.server, held, opened, settings, events, token, live.at_once()));
     runtime.shutdown_background();
-    served
+    served.and(live.end())
 }
 
 /// Takes the socket that was passed to the process, and its address for the one in `args`.
@@ -167,6 +177,7 @@ async fn serve(
     settings: Settings,
     events: Arc<Events>,
     token: Option<String>,
+    unmount: impl Fn() + Send + 'static,
 ) -> Result<(), Failure> {
     let listener = match held {
         Some(held) => held.listen(),
@@ -178,7 +189,7 @@ async fn serve(
     let text = format!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));
     let app = App::new(guard(args, bound, token.as_deref()), State::new(&opened, settings, events));
     let server = Server::new(app, Timeouts::default(), Limits::default());
-    let stop = signals::stop(args.quiet);
+    let stop = signals::stop(args.quiet, unmount);
     announce(args.ready_file.as_deref(), &url)?;
     if !args.quiet {
         eprint!("{text}");

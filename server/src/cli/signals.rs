@@ -2,9 +2,9 @@
 
 use super::{exit::code, service};
 
-/// Hears signals from now on, and waits for the first; from then on, a second one ends the process.
+/// Hears signals from now on, and waits for the first; from then on, a second one ends the process, after `last`.
 #[cfg(unix)]
-pub(super) fn stop(quiet: bool) -> impl Future<Output = ()> {
+pub(super) fn stop(quiet: bool, last: impl Fn() + Send + 'static) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let heard = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
@@ -20,20 +20,22 @@ pub(super) fn stop(quiet: bool) -> impl Future<Output = ()> {
                 _ = interrupt.recv() => code::INTERRUPTED,
                 _ = terminate.recv() => code::TERMINATED,
             };
+            last();
             std::process::exit(code.into());
         });
     }
 }
 
-/// Waits for the first Ctrl-C; from then on, a second one ends the process.
+/// Waits for the first Ctrl-C; from then on, a second one ends the process, after `last`.
 #[cfg(not(unix))]
-pub(super) async fn stop(quiet: bool) {
+pub(super) async fn stop(quiet: bool, last: impl Fn() + Send + 'static) {
     if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }
     tell(quiet);
-    tokio::spawn(async {
+    tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
+            last();
             std::process::exit(code::INTERRUPTED.into());
         }
     });

@@ -22,6 +22,7 @@ use super::{
     flags::{DurabilityArg, FormArg, StackArgs, Switch, ZipBackslash, ZipNames},
     spec::{LayerSpec, Medium},
 };
+use crate::mounts::Mount;
 
 /// An opened stack, and what a person wants to know about it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Opened {
     pub quota: Option<Arc<Quota>>,
     /// One line a layer, topmost first.
     pub layers: Vec<Sheet>,
+    /// Where it is mounted as well, if it is.
+    pub mount: Option<Arc<Mount>>,
 }
 
 /// A layer as a person named it.
@@ -68,7 +71,7 @@ pub fn open(args: &StackArgs, nonce: u64, observer: Option<Observer>) -> Result<
     let quota = upper.clone().and_then(|upper| limited(upper, args)).transpose()?;
     let upper = quota.clone().map(|quota| quota as Arc<dyn WritableLayer>).or(upper);
     let overlay = Overlay::new(upper, lowers, policy, observer)?;
-    Ok(Opened { overlay, quota, layers })
+    Ok(Opened { overlay, quota, layers, mount: None })
 }
 
 /// Opens the layers to look at them: nothing is made, locked or changed, and a server may use the upper meanwhile.
@@ -100,7 +103,7 @@ fn limited(upper: Arc<dyn WritableLayer>, args: &StackArgs) -> Option<ovl_core::
 }
 
 impl Sheet {
-    fn of(spec: &LayerSpec, upper: bool) -> Self {
+    pub(crate) fn of(spec: &LayerSpec, upper: bool) -> Self {
         let path = (spec.medium != Some(Medium::Memory)).then(|| spec.path.clone());
         Self { upper, path, root: spec.root.clone(), form: None }
     }

@@ -52,6 +52,7 @@ pub(crate) struct Links {
     files: &'static str,
     layers: &'static str,
     changes: &'static str,
+    mounts: &'static str,
     events: &'static str,
     openapi: &'static str,
     docs: &'static str,
@@ -63,6 +64,7 @@ const LINKS: Links = Links {
     files: "/v1/files",
     layers: "/v1/layers",
     changes: "/v1/changes",
+    mounts: "/v1/mounts",
     events: "/v1/events",
     openapi: "/openapi.json",
     docs: "/docs/",
@@ -79,7 +81,8 @@ pub(crate) async fn api(State(state): Shared) -> Json<About> {
         max_name: ovl_core::NAME_MAX,
         max_path: ovl_core::PATH_MAX,
     };
-    let features = if state.overlay.has_upper() { vec!["write"] } else { Vec::new() };
+    let features = [("write", state.is_writable()), ("mount", state.mount.is_some())];
+    let features = features.into_iter().filter_map(|(feature, is_on)| is_on.then_some(feature)).collect();
     Json(About { api: "v1", version: env!("CARGO_PKG_VERSION"), limits, features, links: LINKS })
 }
 

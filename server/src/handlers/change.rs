@@ -9,7 +9,7 @@ use ovl_core::{
     overlay::{Ctx, Done, Follow, When},
 };
 
-use super::run;
+use super::{mounts, run};
 use crate::{conditions, problem::Problem, raw_path, state::State, time};
 
 const COPIED_UP: HeaderName = HeaderName::from_static("ovl-copied-up");
@@ -20,13 +20,16 @@ const UMASK: u32 = 0o022;
 /// Returns who changes something, now, on the condition of the request.
 ///
 /// # Errors
-/// 403 without an upper, and what [`conditions::write`] refuses.
+/// 403 without an upper, 409 while the kernel has it mounted, and what [`conditions::write`] refuses.
 pub(crate) fn ctx(state: &State, headers: &HeaderMap) -> Result<Ctx, Problem> {
     let when = conditions::write(headers, state.settings.require_preconditions)?;
     who(state, when)
 }
 
 fn who(state: &State, when: When) -> Result<Ctx, Problem> {
+    if let Some(owner) = state.owner() {
+        return Err(mounts::refusal(owner));
+    }
     if !state.overlay.has_upper() {
         return Err(Error::new(ErrorKind::NoUpper, "change").into());
     }
@@ -37,7 +40,7 @@ fn who(state: &State, when: When) -> Result<Ctx, Problem> {
 /// `/v1/overlay` and `/v1/changes` tell it. What cannot hold any more is refused at once.
 ///
 /// # Errors
-/// 403 without an upper, 428 without a condition where one is `required`, 412 for another generation.
+/// 403 without an upper, 409 while the kernel has it mounted, 428 without a condition where one is `required`, 412 for another generation.
 pub(crate) fn whole(state: &State, headers: &HeaderMap, required: bool) -> Result<Ctx, Problem> {
     let required = required || state.settings.require_preconditions;
     let when = conditions::whole(headers, required, |tag| state.read_generation_tag(tag))?;
@@ -52,7 +55,7 @@ pub(crate) fn whole(state: &State, headers: &HeaderMap, required: bool) -> Resul
 /// Translates the failure of a change of the whole overlay; a condition that does not hold comes with the overlay's ETag.
 pub(crate) fn of_whole(state: &State, error: Error) -> Problem {
     let failed = error.kind() == ErrorKind::Precondition;
-    Problem::from(error).current(failed.then(|| format!("\"{}\"", state.generation_tag())))
+    Problem::from(error).current(state.generation_tag().filter(|_| failed).map(|tag| format!("\"{tag}\"")))
 }
 
 /// Makes a change on a blocking thread and counts what it copied up.

@@ -41,7 +41,7 @@ pub(crate) struct ChangesQuery {
     cursor: Option<String>,
 }
 
-/// List what the upper changes. The ETag is the overlay's generation.
+/// List what the upper changes. The ETag is the overlay's generation; there is none while the kernel has the upper mounted.
 #[utoipa::path(get, path = "/v1/changes", tag = "changes", params(ChangesQuery),
     responses(
         (status = 200, description = "A page of changes, or with `Accept: application/x-ndjson` a stream of lines",
@@ -61,7 +61,7 @@ pub(crate) async fn list(
     } else {
         Json(run(move || ChangesPage::take(changes, limit)).await?).into_response()
     };
-    response.headers_mut().insert(header::ETAG, conditions::etag(&tag));
+    response.headers_mut().extend(tag.map(|tag| (header::ETAG, conditions::etag(&tag))));
     response.headers_mut().insert(GENERATION, generation.into());
     Ok(response)
 }

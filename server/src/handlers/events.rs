@@ -23,7 +23,7 @@ use tokio::{
 };
 use utoipa::IntoParams;
 
-use super::Shared;
+use super::{Shared, mounts};
 use crate::{
     events::{Events, Gone},
     problem::{GONE_CURSOR, INVALID_QUERY, Problem, ProblemBody},
@@ -46,7 +46,8 @@ pub(crate) struct EventsQuery {
     since: Option<String>,
 }
 
-/// Follow what happens, as server-sent events. A comment is sent every 15 seconds when nothing does.
+/// Follow what happens, as server-sent events. A comment is sent every 15 seconds when nothing does. Refused while the kernel has
+/// the upper mounted, since it tells of no change.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id after which to go on")),
     responses(
@@ -58,6 +59,9 @@ pub(crate) async fn get(
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(owner) = state.owner() {
+        return Err(mounts::refusal(owner));
+    }
     let beneath = query.path.as_deref().map(|path| query::path(Some(path))).transpose()?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let at = match last.or(query.since) {

@@ -20,6 +20,7 @@ use super::{
     Shared,
     entries::{self, EntriesQuery, EntryOrPage},
     files::{self, GetQuery},
+    mounts::MountSummary,
     run,
 };
 use crate::{
@@ -35,7 +36,7 @@ use crate::{
 /// The whole overlay.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct OverlayBody {
-    /// How many changes were made since the start.
+    /// How many changes were made since the start. Those that the kernel makes through its mount do not count.
     generation: u64,
     /// Whether nothing can be changed.
     read_only: bool,
@@ -45,6 +46,9 @@ pub(crate) struct OverlayBody {
     /// What the upper holds, where it is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageBody>,
+    /// Who has it mounted, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mount: Option<MountSummary>,
 }
 
 /// What the upper holds, and what it may hold; without a limit nothing is counted.
@@ -128,26 +132,30 @@ pub(crate) struct LayerQuery {
     (status = 304, description = "The client has it"),
 ))]
 pub(crate) async fn overlay(State(state): Shared, headers: HeaderMap) -> Result<Response, Problem> {
-    let opaque = state.generation_tag();
-    let mut response = match conditions::read(&headers, &opaque)? {
-        Read::Unchanged => StatusCode::NOT_MODIFIED.into_response(),
-        Read::Go => Json(described(&state).await?).into_response(),
+    let mount = state.mount.as_deref().map(MountSummary::of);
+    let is_gone = mount.as_ref().is_some_and(MountSummary::is_gone);
+    let opaque = state.generation_tag().map(|tag| if is_gone { tag + state::GONE } else { tag });
+    let known = opaque.as_deref().map(|opaque| conditions::read(&headers, opaque)).transpose()?;
+    let mut response = match known {
+        Some(Read::Unchanged) => StatusCode::NOT_MODIFIED.into_response(),
+        _ => Json(described(&state, mount).await?).into_response(),
     };
-    response.headers_mut().insert(header::ETAG, conditions::etag(&opaque));
+    response.headers_mut().extend(opaque.map(|opaque| (header::ETAG, conditions::etag(&opaque))));
     Ok(response)
 }
 
-async fn described(state: &state::State) -> Result<OverlayBody, Problem> {
+async fn described(state: &state::State, mount: Option<MountSummary>) -> Result<OverlayBody, Problem> {
     let usage = match state.quota.clone() {
         Some(quota) => Some(run(move || UsageBody::of(&quota)).await?),
         None => None,
     };
     Ok(OverlayBody {
         generation: state.overlay.generation(),
-        read_only: !state.overlay.has_upper(),
+        read_only: !state.is_writable(),
         layers: bodies(state),
         policy: PolicyBody { redirect_dir: state.overlay.redirects() },
         usage,
+        mount,
     })
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod health;
 pub(crate) mod imports;
 pub(crate) mod layers;
 pub(crate) mod listing;
+pub(crate) mod mounts;
 pub(crate) mod why;
 
 use ovl_core::{

@@ -10,6 +10,7 @@ use crate::cli::{
     spec::{LayerSpec, Medium},
     stack,
 };
+pub(crate) use crate::mounts::Driver;
 
 /// Who is asked to mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,15 +20,6 @@ pub(crate) enum DriverArg {
     /// The kernel's overlay.
     Kernel,
     /// A file system of ours, for every stack; its process stays while it is mounted.
-    Fuse,
-}
-
-/// Who mounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Driver {
-    /// The kernel's overlay.
-    Kernel,
-    /// The engine, by FUSE.
     Fuse,
 }
 
@@ -63,7 +55,7 @@ fn refusal(why: Failure) -> Failure {
 }
 
 /// Returns what the kernel's overlay cannot do of what was asked for.
-fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
+pub(super) fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
     let failed = |why: String| Ok(Some(Failure::new(code::FAILED, why)));
     for lower in &args.lower {
         if stack::medium(lower)? == Medium::Memory {
@@ -84,7 +76,7 @@ fn obstacle(args: &StackArgs) -> Result<Option<Failure>, Failure> {
 }
 
 /// Returns that a lower is a zip. Where nobody has asked for the kernel, nothing is copied.
-fn zip(args: &StackArgs) -> Result<Option<Failure>, Failure> {
+pub(super) fn zip(args: &StackArgs) -> Result<Option<Failure>, Failure> {
     for lower in &args.lower {
         if stack::medium(lower)? == Medium::Zip {
             let why = format!("the lower {} is a zip, and it stacks directories alone", lower.path.display());

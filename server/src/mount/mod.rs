@@ -6,6 +6,8 @@
 //! kernel/   the kernel's own overlay, for stacks of directories
 //! fuse/     the engine itself, for every stack
 //! cache/    zips as directories, for the kernel
+//! live      the mount of a server
+//! standing  what holds it up, and its end
 //! leave     taking a mount away
 //! listed    what is mounted
 //! record    what a mount by FUSE tells of itself
@@ -19,9 +21,13 @@ pub mod fuse;
 pub(crate) mod kernel;
 pub mod leave;
 pub(crate) mod listed;
+pub(crate) mod live;
 mod point;
 pub(crate) mod private;
 pub(crate) mod record;
+mod standing;
 
 pub(crate) use driver::{Driver, DriverArg, by_kernel, choose};
+#[cfg(feature = "fuse")]
+pub(crate) use point::fuse_failure;
 pub(crate) use point::refuse_around;

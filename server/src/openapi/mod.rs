@@ -10,7 +10,7 @@ use http::header;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, why};
+use crate::handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, mounts, why};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use crate::handlers::{about, changes, edit, entries, events, export, files, heal
         entries::get, edit::put, edit::patch, edit::delete, edit::moves, edit::copies,
         layers::overlay, layers::list, layers::get, layers::file, layers::entry, why::get,
         changes::list, changes::get, changes::discard, changes::discard_all, export::get, imports::post, events::get,
+        mounts::list, mounts::graphdriver,
     ),
     components(schemas(ovl_core::report::EntryKind, crate::problem::ProblemBody)),
     tags(
@@ -27,6 +28,7 @@ use crate::handlers::{about, changes, edit, entries, events, export, files, heal
         (name = "entries", description = "Metadata, directories, moves and copies"),
         (name = "layers", description = "The stack, and each layer as it is"),
         (name = "changes", description = "What the upper changes, discarding it, taking it home"),
+        (name = "mounts", description = "The tree as a file system of the server's machine"),
         (name = "events", description = "What happens"),
         (name = "server", description = "The server itself"),
     ),

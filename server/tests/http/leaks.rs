@@ -77,7 +77,7 @@ fn over_a_broken_disk() -> Site {
     let lower = Arc::new(Broken(Memory::new("broken", 0)));
     let overlay = Overlay::new(Some(upper), vec![lower as Arc<dyn Layer>], Policy::default(), None).expect("a stack");
     let sheet = |upper| Sheet { upper, path: None, root: ovl_core::VPath::root(), form: None };
-    let opened = Opened { overlay, quota: None, layers: vec![sheet(true), sheet(false)] };
+    let opened = Opened { overlay, quota: None, layers: vec![sheet(true), sheet(false)], mount: None };
     let state = State::new(&opened, Settings::default(), Events::new(7, 10));
     Site { app: App::new(Guard::default(), state) }
 }

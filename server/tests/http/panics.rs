@@ -64,7 +64,7 @@ fn site() -> Site {
     let lower = Arc::new(Trap(Memory::new("trap", 0)));
     let overlay = Overlay::new(None, vec![lower as Arc<dyn Layer>], Policy::default(), None).expect("a stack");
     let sheet = Sheet { upper: false, path: None, root: VPath::root(), form: None };
-    let opened = Opened { overlay, quota: None, layers: vec![sheet] };
+    let opened = Opened { overlay, quota: None, layers: vec![sheet], mount: None };
     let state = State::new(&opened, Settings::default(), Events::new(7, 10));
     Site { app: App::new(Guard::default(), state) }
 }

@@ -10,6 +10,8 @@ mod helper;
 mod kernel;
 mod place;
 mod run;
+mod served;
+mod server;
 #[cfg(feature = "fuse")]
 mod stay;
 mod stops;

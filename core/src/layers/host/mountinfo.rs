@@ -22,6 +22,8 @@ pub struct Mount {
     pub source: PathBuf,
     /// Whether it takes no changes.
     pub read_only: bool,
+    /// The options of the mount, as the table writes them.
+    flags: Vec<u8>,
     /// The options of the file system, as the table writes them.
     options: Vec<u8>,
 }
@@ -77,8 +79,14 @@ impl Mount {
             kind: String::from_utf8_lossy(kind).into_owned(),
             source: path(unescape(source)),
             read_only: is_ro(flags) || is_ro(options),
+            flags: flags.to_vec(),
             options: options.to_vec(),
         })
+    }
+
+    /// Returns the options of the mount one by one, as the table writes them: `nosuid`, `relatime`.
+    pub fn flags(&self) -> impl Iterator<Item = &[u8]> {
+        self.flags.split(|b| *b == b',')
     }
 
     /// Returns the options of the file system one by one, as the table writes them.

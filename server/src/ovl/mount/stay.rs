@@ -15,7 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ovl_core::ErrorKind;
 use rustix::{
     fs::syncfs,
     process::setsid,
@@ -29,7 +28,7 @@ use tokio::{
 use super::Mount;
 use crate::{
     cli::{
-        exit::{Failure, code, of_kind},
+        exit::{Failure, code},
         flags::{DurabilityArg, FormArg},
         service,
         spec::Medium,
@@ -37,6 +36,7 @@ use crate::{
     },
     mount::{
         fuse::{self, Mounted, Options},
+        fuse_failure,
         leave::Place,
         record::{Held, Told},
     },
@@ -139,20 +139,7 @@ fn mounted(mount: &Mount, opened: &Opened) -> Result<Mounted, Failure> {
         source: Some(mount.fuse.source.clone()),
         threads: None,
     };
-    fuse::mount(opened.overlay.clone(), &mount.point, &options).map_err(|error| failure(&mount.point, &error))
-}
-
-/// Tells why the mount did not come about: what `fusermount3` says is the reason where it was asked.
-fn failure(point: &Path, error: &ovl_core::Error) -> Failure {
-    let cause = error.cause().unwrap_or_else(|| error.kind().reason().to_owned());
-    let advice = match error.kind() {
-        _ if cause.contains("user_allow_other") => "leave out --allow-other, or let root write it there",
-        ErrorKind::PermissionDenied => "name a directory of your own, or run it as root",
-        ErrorKind::NotFound => "FUSE takes /dev/fuse (`modprobe fuse`), and without root fusermount3 (package fuse3)",
-        _ => "see `dmesg`, or take another mount point",
-    };
-    let code = of_kind(error.kind());
-    Failure::new(code, format!("FUSE cannot mount at {}: {cause}; {advice}", point.display()))
+    fuse::mount(opened.overlay.clone(), &mount.point, &options).map_err(|error| fuse_failure(&mount.point, &error))
 }
 
 /// Says that the mount can be used, and lets go of the terminal and of the directory that it was started in.
