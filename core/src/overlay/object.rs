@@ -51,6 +51,11 @@ impl Overlay {
         self.stack.content(&object.place).map_err(|e| e.or_at(&object.path))
     }
 
+    /// Returns whether an object's content stays in its place when it is written: where nothing can be, too.
+    pub fn stays(&self, object: &Object) -> bool {
+        !self.has_upper() || !needs_copy(&self.stack, &object.place)
+    }
+
     /// Returns an object's extended attributes, sorted by name.
     pub fn xattrs_of(&self, object: &Object) -> Result<Vec<Xattr>> {
         let hit = object.top()?;

@@ -3,7 +3,7 @@
 //! A mount that somebody else has made at the same place meanwhile stays: ours is known by its device.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -51,6 +51,30 @@ impl Place {
     /// What the kernel or `fusermount3` refuses.
     pub fn detach(&self) -> io::Result<()> {
         if self.stands() { unmount(&self.at, Leave::Detached) } else { Ok(()) }
+    }
+
+    /// Ends a mount by FUSE at once, for who uses it with an error, though nobody answers for it any more.
+    ///
+    /// # Errors
+    /// A system on which neither `umount` nor the kernel's directory of such mounts lets this user do it.
+    pub(crate) fn abort(&self) -> io::Result<()> {
+        if !self.stands() {
+            return Ok(());
+        }
+        let forced =
+            rustix::mount::unmount(&self.at, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE | UnmountFlags::DETACH);
+        if forced.is_err() {
+            fs::write(format!("/sys/fs/fuse/connections/{}/abort", self.device.1), "1")?;
+            // It answers with errors from now on, taken away or not.
+            let _detached = self.detach();
+        }
+        Ok(())
+    }
+
+    /// Lets the kernel read so many bytes ahead, where this process may decide that.
+    pub(crate) fn read_ahead(&self, bytes: u32) {
+        let (major, minor) = self.device;
+        let _allowed = fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), (bytes / 1024).to_string());
     }
 
     fn stands(&self) -> bool {

@@ -4,6 +4,7 @@
 
 mod coherence;
 mod differential;
+mod passing;
 mod place;
 mod posix;
 mod reading;

@@ -37,6 +37,13 @@ pub fn file(path: &Path) -> Result<Arc<dyn Blob>> {
     Ok(Arc::new(HostBlob { file }))
 }
 
+/// Returns the descriptor of content that is a file of the host's, for who can use the file itself.
+#[cfg(unix)]
+pub fn descriptor(blob: &dyn Blob) -> Option<std::os::fd::BorrowedFd<'_>> {
+    use std::os::fd::AsFd;
+    blob.as_any().downcast_ref().map(|host: &HostBlob| host.file.as_fd())
+}
+
 impl Blob for HostBlob {
     fn size(&self) -> Result<u64> {
         Ok(sys::stat_file(&self.file).map_err(super::failed("stat"))?.stat.size)

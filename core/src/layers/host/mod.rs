@@ -44,7 +44,7 @@ use std::{io, path::Path};
 
 use self::sys::Handle;
 pub use self::{
-    blob::file,
+    blob::{descriptor, file},
     form::{Form, recorded_form},
     lower::{HostLower, LowerOptions, lower, upper_to_read},
     marks::Namespace,

@@ -6,11 +6,16 @@ use std::{
 };
 
 use ovl_core::{
-    Allocate, Blob, Result,
+    Allocate, Blob, Result, Time, VPath,
     overlay::{Begin, Ctx, Object, Steady, Writer},
 };
 
-use super::{table::State, tree::Tree};
+use super::{
+    notices::Notice,
+    pass::{Back, Way},
+    table::State,
+    tree::Tree,
+};
 
 /// An open file.
 pub(super) struct File {
@@ -18,6 +23,8 @@ pub(super) struct File {
     writes: bool,
     state: Arc<State>,
     opened: Mutex<Opened>,
+    /// The time of its content when it was opened, where a mapping can be written without us.
+    since: Option<Time>,
 }
 
 /// The content that an open file had when it was last looked for.
@@ -29,13 +36,13 @@ struct Opened {
 }
 
 #[derive(Clone)]
-enum Content {
+pub(super) enum Content {
     Read(Arc<dyn Blob>),
     Write(Arc<Writer>),
 }
 
 impl Content {
-    fn blob(&self) -> Arc<dyn Blob> {
+    pub(super) fn blob(&self) -> Arc<dyn Blob> {
         match self {
             Self::Read(blob) => blob.clone(),
             Self::Write(writer) => writer.content(),
@@ -61,32 +68,40 @@ impl How {
 
 impl Tree {
     /// Opens a file. To write or empty it copies it up first (semantics C01, C02).
-    pub(super) fn open(&self, ctx: &Ctx, ino: u64, how: How) -> Result<u64> {
+    pub(super) fn open(&self, ctx: &Ctx, ino: u64, how: How, back: Option<Back<'_>>) -> Result<(u64, Way)> {
         let _still = self.still();
-        let state = self.table().state(ino);
-        let version = state.version();
-        let (object, content) = self.find_content(ctx, ino, how)?;
-        {
-            let mut table = self.table();
-            table.open(ino);
-            table.hold(ino, object.clone());
-        }
-        let opened = Mutex::new(Opened { version, object, content });
+        let (file, way) = loop {
+            let (path, state) = {
+                let table = self.table();
+                (table.path(ino), table.state(ino))
+            };
+            let version = state.version();
+            let (object, content) = self.find_content(ctx, ino, path.as_ref(), how)?;
+            let way = self.way(ino, how, &object, &content, back);
+            let mapped = matches!(way, Way::Passes { asks: true, .. });
+            let since = mapped.then(|| self.overlay.stat_of(&object)).transpose()?.map(|stat| stat.attrs.mtime);
+            let opened = Mutex::new(Opened { version, object, content });
+            let file = File { ino, writes: how.writes, state, opened, since };
+            // Where another object has come to its place meanwhile, this one is without a name.
+            if !matches!(way, Way::Passes { .. }) || self.table().path(ino) == path {
+                break (file, way);
+            }
+            self.table().close(ino);
+        };
         if how.truncates && ctx.uid != 0 {
             self.take_rights(ctx, ino)?;
         }
-        Ok(self.files.add(File { ino, writes: how.writes, state, opened }))
+        Ok((self.files.add(file), way))
     }
 
-    fn find_content(&self, ctx: &Ctx, ino: u64, how: How) -> Result<(Object, Content)> {
+    fn find_content(&self, ctx: &Ctx, ino: u64, path: Option<&VPath>, how: How) -> Result<(Object, Content)> {
         let begin = if how.truncates { Begin::Empty } else { Begin::Kept };
-        let path = self.table().path(ino);
         let Some(path) = path else { return self.nameless_content(ctx, ino, how, begin) };
         if how.writes || how.truncates {
-            let (object, writer) = self.overlay.open_mut(ctx, &path, begin)?;
+            let (object, writer) = self.overlay.open_mut(ctx, path, begin)?;
             return Ok((object, Content::Write(Arc::new(writer))));
         }
-        let (_, object) = self.overlay.object(&path)?;
+        let (_, object) = self.overlay.object(path)?;
         let content = Content::Read(self.overlay.content_of(&object)?);
         Ok((object, content))
     }
@@ -111,7 +126,8 @@ impl Tree {
         let version = file.state.version();
         if opened.version != version {
             let _still = self.still();
-            let (object, content) = self.find_content(ctx, file.ino, How { writes: file.writes, truncates: false })?;
+            let (path, how) = (self.table().path(file.ino), How { writes: file.writes, truncates: false });
+            let (object, content) = self.find_content(ctx, file.ino, path.as_ref(), how)?;
             self.table().hold(file.ino, object.clone());
             *opened = Opened { version, object, content };
         }
@@ -172,7 +188,7 @@ impl Tree {
             return self.set_open_len(ctx, &file, len);
         }
         // Nothing of a lower's content is wanted.
-        let handle = self.open(ctx, ino, How { writes: true, truncates: len == 0 })?;
+        let (handle, _) = self.open(ctx, ino, How { writes: true, truncates: len == 0 }, None)?;
         let set =
             if len == 0 { Ok(()) } else { self.files.get(handle).and_then(|file| self.set_open_len(ctx, &file, len)) };
         self.release(handle);
@@ -193,6 +209,16 @@ impl Tree {
 
     fn tell_written(&self, file: &File) {
         if file.state.written.swap(false, Ordering::AcqRel) {
+            self.tell(file.ino);
+        }
+    }
+
+    /// Tells of what was written by a mapping that the kernel made without us: of our own pieces it knows the time.
+    fn tell_mapped(&self, file: &File) {
+        let Some(since) = file.since else { return };
+        let object = file.opened.lock().unwrap_or_else(PoisonError::into_inner).object.clone();
+        if self.overlay.stat_of(&object).is_ok_and(|stat| stat.attrs.mtime != since) {
+            self.notices.push(vec![Notice::Attributes(file.ino)]);
             self.tell(file.ino);
         }
     }
@@ -220,6 +246,7 @@ impl Tree {
     pub(super) fn release(&self, handle: u64) {
         if let Some(file) = self.files.remove(handle) {
             self.tell_written(&file);
+            self.tell_mapped(&file);
             self.table().close(file.ino);
         }
     }

@@ -1,6 +1,13 @@
 //! The requests of the kernel, each one call of the tree and an answer.
 
-use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    ffi::OsStr,
+    io,
+    os::{fd::BorrowedFd, unix::ffi::OsStrExt},
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
 
 use fuser::{
     BsdFileFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
@@ -16,11 +23,12 @@ use super::{
     TTL, attr, errno,
     files::How,
     names::{Make, how},
+    pass::Way,
     tree::{Tree, ctx},
 };
 
-/// The most bytes of one write.
-const PIECE: u32 = 1024 * 1024;
+/// The most bytes of one write, and what is read ahead.
+pub(super) const PIECE: u32 = 1024 * 1024;
 
 /// What the kernel asks of a tree.
 pub(super) struct Front(pub(super) Arc<Tree>);
@@ -30,6 +38,16 @@ impl Front {
         self.0.serve();
         &self.0
     }
+}
+
+/// Returns whether the kernel may keep what it has read: what others change it is told.
+fn kept(keep: bool) -> FopenFlags {
+    if keep { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::empty() }
+}
+
+/// Returns whether the kernel is to ask us for what is read and written, though it could do it itself.
+fn asked(asks: bool) -> FopenFlags {
+    if asks { FopenFlags::FOPEN_DIRECT_IO } else { FopenFlags::empty() }
 }
 
 /// Returns who asks, with the umask that counts where a directory has no default ACL.
@@ -102,6 +120,10 @@ impl Filesystem for Front {
         // Without it O_TRUNC would come as a change of length, for which a lower's content is not copied either.
         let _all_offered = config.add_capabilities(wanted & offered);
         let _fits = config.set_max_write(PIECE);
+        if offered.contains(InitFlags::FUSE_PASSTHROUGH) && config.set_max_stack_depth(1).is_ok() {
+            let _offered = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH);
+            self.0.passes.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -211,9 +233,12 @@ impl Filesystem for Front {
     }
 
     fn open(&self, asker: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.tree().open(&ctx(asker), ino.0, How::of(flags.0)) {
-            // What others change the kernel is told: it may keep what it has read.
-            Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::FOPEN_KEEP_CACHE),
+        let back = |file: BorrowedFd<'_>| reply.open_backing(file);
+        match self.tree().open(&ctx(asker), ino.0, How::of(flags.0), Some(&back)) {
+            Ok((handle, Way::Asks { keep })) => reply.opened(FileHandle(handle), kept(keep)),
+            Ok((handle, Way::Passes { backing, asks })) => {
+                reply.opened_passthrough(FileHandle(handle), asked(asks), &backing);
+            }
             Err(error) => reply.error(told(&error)),
         }
     }
@@ -367,8 +392,12 @@ impl Filesystem for Front {
         let made = name(called)
             .and_then(|name| self.tree().create(&masked(asker, umask), parent.0, name, mode & 0o7777, flags));
         match made {
-            Ok((found, handle)) => {
-                reply.created(&TTL, &found, Generation(0), FileHandle(handle), FopenFlags::FOPEN_KEEP_CACHE);
+            Ok((found, handle, Way::Asks { keep })) => {
+                reply.created(&TTL, &found, Generation(0), FileHandle(handle), kept(keep));
+            }
+            Ok((found, handle, Way::Passes { backing, asks })) => {
+                let (handle, flags) = (FileHandle(handle), asked(asks));
+                reply.created_passthrough(&TTL, &found, Generation(0), handle, flags, &backing);
             }
             Err(error) => reply.error(told(&error)),
         }

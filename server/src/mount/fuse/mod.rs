@@ -8,6 +8,8 @@
 //! notices                      telling the kernel what others have changed
 //! handles  attr  errno         what is open; words of both sides
 //! device                       the mount itself
+//! pass                         what the kernel reads and writes without us
+//! panics                       a worker that fails ends the mount
 //! ```
 //!
 //! The kernel checks permissions (`default_permissions`) and keeps names, attributes and content. It is told of every
@@ -30,6 +32,8 @@ mod handles;
 mod look;
 mod names;
 mod notices;
+mod panics;
+mod pass;
 mod set;
 mod table;
 mod tree;
@@ -46,7 +50,7 @@ use std::{
 use fuser::{BackgroundSession, Config, Session, SessionACL};
 use ovl_core::{Error, ErrorKind, Overlay, Result, layers::host, overlay::Watch};
 
-use self::{front::Front, tree::Tree};
+use self::{front::Front, panics::Guard, tree::Tree};
 use super::leave::Place;
 
 /// How long the kernel keeps what it has been told. It hears of every change, so this is for what changes beneath us.
@@ -82,6 +86,7 @@ pub struct Mounted {
     messenger: Option<JoinHandle<()>>,
     watch: Arc<Tree>,
     place: Place,
+    _guard: Guard,
 }
 
 /// Mounts a stack at a directory.
@@ -102,7 +107,9 @@ pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Moun
     let place = Place::of(at).map_err(failed)?;
     match start(&tree, device, options) {
         Ok((session, messenger)) => {
-            Ok(Mounted { session: Some(session), messenger: Some(messenger), watch: tree, place })
+            place.read_ahead(front::PIECE);
+            let guard = Guard::new(tree.id, place.clone());
+            Ok(Mounted { session: Some(session), messenger: Some(messenger), watch: tree, place, _guard: guard })
         }
         Err(error) => {
             // Nobody will answer for it.

@@ -6,7 +6,7 @@ use ovl_core::{
     overlay::{Ctx, Done, Info, Removal, RenameHow},
 };
 
-use super::{files::How, tree::Tree};
+use super::{files::How, pass::Way, tree::Tree};
 
 /// What is to be made at a new name.
 pub(super) enum Make<'a> {
@@ -31,7 +31,14 @@ impl Tree {
     }
 
     /// Makes a file and opens it; one that has come to stand there meanwhile is opened, unless it must be new.
-    pub(super) fn create(&self, ctx: &Ctx, dir: u64, name: Name<'_>, mode: u32, flags: i32) -> Result<(FileAttr, u64)> {
+    pub(super) fn create(
+        &self,
+        ctx: &Ctx,
+        dir: u64,
+        name: Name<'_>,
+        mode: u32,
+        flags: i32,
+    ) -> Result<(FileAttr, u64, Way)> {
         let exclusive = rustix::fs::OFlags::from_bits_retain(flags as u32).contains(rustix::fs::OFlags::EXCL);
         let found = match self.make(ctx, dir, name, &Make::File { mode }) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && !exclusive => {
@@ -39,8 +46,8 @@ impl Tree {
             }
             made => made?,
         };
-        match self.open(ctx, found.ino.0, How::of(flags)) {
-            Ok(handle) => Ok((found, handle)),
+        match self.open(ctx, found.ino.0, How::of(flags), None) {
+            Ok((handle, way)) => Ok((found, handle, way)),
             Err(error) => {
                 self.table().forget(found.ino.0, 1);
                 Err(error)

@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use fuser::BackingId;
 use ovl_core::{
     Kind, Name, NameBuf, VPath,
     overlay::{Deed, Event, Object},
@@ -67,6 +68,10 @@ struct Known {
     upper: Option<u64>,
     /// The object itself, while it is open or when it was open as its name went.
     held: Option<Object>,
+    /// The file that the kernel itself uses in its place, as long as it is open.
+    backing: Option<Arc<BackingId>>,
+    /// Whether the kernel's cache may hold what the file no longer does.
+    stale: bool,
     state: Arc<State>,
 }
 
@@ -147,15 +152,35 @@ impl Table {
         self.hold(ino, object);
     }
 
-    pub(super) fn open(&mut self, ino: u64) {
+    /// Counts one more who has an object open. Returns whether it is the first.
+    pub(super) fn open(&mut self, ino: u64) -> bool {
+        let Some(known) = self.known.get_mut(&ino) else { return false };
+        known.opens += 1;
+        known.opens == 1
+    }
+
+    /// Notes which file the kernel uses itself.
+    pub(super) fn back(&mut self, ino: u64, backing: Arc<BackingId>) {
         if let Some(known) = self.known.get_mut(&ino) {
-            known.opens += 1;
+            known.backing = Some(backing);
         }
+    }
+
+    pub(super) fn backing(&self, ino: u64) -> Option<Arc<BackingId>> {
+        self.known.get(&ino)?.backing.clone()
+    }
+
+    /// Notes whether the kernel's cache can be trusted from now on. Returns whether it could not.
+    pub(super) fn set_stale(&mut self, ino: u64, stale: bool) -> bool {
+        self.known.get_mut(&ino).is_some_and(|known| std::mem::replace(&mut known.stale, stale))
     }
 
     pub(super) fn close(&mut self, ino: u64) {
         if let Some(known) = self.known.get_mut(&ino) {
             known.opens = known.opens.saturating_sub(1);
+            if known.opens == 0 {
+                known.backing = None;
+            }
             if known.opens == 0 && !known.names.is_empty() {
                 known.held = None;
             }
@@ -266,6 +291,8 @@ impl Table {
     fn replaced(&mut self, path: &VPath) -> Vec<Notice> {
         match self.find(path) {
             Some(ROOT) => vec![Notice::Attributes(ROOT)],
+            // The kernel goes on with the file that it uses: another one is another object.
+            Some(ino) if self.backing(ino).is_some() => self.vacate(path, false),
             Some(ino) if !self.is_dir(ino) => {
                 self.renew(ino);
                 let name = self.place(path).map(|(dir, name)| Notice::Name(dir, name));

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -31,6 +31,11 @@ thread_local! {
     static WORKS_FOR: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Returns the number of the tree for whose kernel this thread works, 0 for none.
+pub(super) fn works_for() -> u64 {
+    WORKS_FOR.get()
+}
+
 /// A stack as one mount shows it.
 pub(super) struct Tree {
     pub(super) overlay: Arc<Overlay>,
@@ -46,7 +51,9 @@ pub(super) struct Tree {
     pub(super) room: Option<OwnedFd>,
     /// Whether POSIX ACLs count: what holds them must keep them in step with modes.
     pub(super) acls: bool,
-    id: u64,
+    /// Whether the kernel may read and write files of a layer by itself.
+    pub(super) passes: AtomicBool,
+    pub(super) id: u64,
 }
 
 impl Tree {
@@ -63,6 +70,7 @@ impl Tree {
             pieces: AtomicU64::new(0),
             room,
             acls,
+            passes: AtomicBool::new(false),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
     }
