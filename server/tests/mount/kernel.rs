@@ -1,6 +1,6 @@
 //! What is mounted, and what is refused with which reason.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use ovl_core::layers::host::{self, UpperOptions};
 
@@ -252,5 +252,44 @@ fn a_third_overlay_over_overlays_is_explained() {
             let (code, why) = failed(output);
             assert!(code == 1 && why.contains("overlay over overlays"), "{why}");
         }
+    }
+}
+
+#[test]
+fn older_kernels_are_told_in_one_string() {
+    let Some(place) = Place::private() else { return };
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("skipped: needs strace");
+        return;
+    }
+    place.file("o:d,d/x", "odd");
+    place.ok("export -q -o low.zip --lower low");
+    let old = |calls: &str, words: &str| {
+        let trace = format!("trace={}", calls.split(':').next().unwrap());
+        let inject = format!("inject={calls}");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]).arg(env!("CARGO_BIN_EXE_ovl"));
+        let strace =
+            strace.args(words.split(' ')).current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache"));
+        strace.output().unwrap()
+    };
+    // Before 5.2 there are no such calls; before 6.8 they take no layers one by one.
+    for missing in ["fsopen:error=ENOSYS", "fsconfig:error=EINVAL"] {
+        let line = "mount --driver kernel --lower path=o:d,,d --lower low.zip --upper u m";
+        let output = old(missing, line);
+        assert!(output.status.success(), "{missing}: {}", String::from_utf8_lossy(&output.stderr));
+        place.file("m/a", missing);
+        assert_eq!((place.read("m/x"), place.read("m/d/b")), ("odd".into(), "two".into()));
+        assert!(place.mounted().unwrap().contains(" rw,nosuid,nodev"));
+        let mounts = &place.json("mounts --json m")["mounts"][0];
+        assert_eq!(mounts["upper"], place.path("u").to_str().unwrap());
+        assert_eq!(mounts["lowers"][0], place.path("o:d,d").to_str().unwrap());
+        assert_eq!(place.fails("discard --yes a --lower low --upper u").0, 8, "the upper is in use");
+        assert_eq!(place.ok("cache clear"), "", "and so is the tree");
+        let by_kernel = place.ok("digest --lower m");
+        place.ok("unmount m");
+        assert_eq!(place.ok("digest --lower path=o:d,,d --lower low.zip --upper u"), by_kernel);
+        let (code, why) = failed(old(missing, "mount --driver kernel --lower low --lower low m"));
+        assert!(code == 2 && why.contains("is also the lower low"), "{why}");
     }
 }

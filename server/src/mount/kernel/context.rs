@@ -2,26 +2,24 @@
 
 use std::{
     cell::Cell,
-    ffi::OsStr,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::ffi::{OsStrExt, OsStringExt},
+        unix::ffi::OsStringExt,
     },
 };
 
-use ovl_core::layers::host::KernelUpper;
 use rustix::{
     io::{Errno, read},
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
+        FsMountFlags, FsOpenFlags, MoveMountFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
         fsconfig_set_string, fsmount, fsopen, move_mount,
     },
 };
 
 use super::{
+    Request,
     explain::{self, Step},
-    layers::{Place, known_as},
-    options::Setting,
+    layers::{escaped, known_as},
 };
 use crate::cli::exit::Failure;
 
@@ -37,38 +35,41 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Asks for an overlay. Refuses a process without the right to mount (5), and a kernel without overlays (1).
-    pub(super) fn open() -> Result<Self, Failure> {
-        let fs =
-            fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|errno| explain::step(&Step::Begin, errno, ""))?;
-        Ok(Self { fs, by_path: Cell::new(false) })
+    /// Asks for an overlay; `None` where the kernel is older than 5.2 and has not the calls for it. Refuses a process
+    /// without the right to mount (5), and a kernel without overlays (1).
+    pub(super) fn open() -> Result<Option<Self>, Failure> {
+        match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+            Ok(fs) => Ok(Some(Self { fs, by_path: Cell::new(false) })),
+            Err(Errno::NOSYS) => Ok(None),
+            Err(errno) => Err(explain::step(&Step::Begin, errno, "")),
+        }
     }
 
-    /// Mounts the layers at `point`.
-    pub(super) fn mount(
-        &self,
-        lowers: &[Place],
-        upper: Option<&KernelUpper>,
-        settings: &[Setting],
-        attributes: MountAttrFlags,
-        point: &Place,
-    ) -> Result<(), Failure> {
-        for lower in lowers {
-            self.layer("lowerdir+", lower.fd.as_fd()).map_err(|errno| self.failure(&Step::Lower(lower), errno))?;
+    /// Mounts the layers. Returns whether that was possible: some kernels do not take layers one by one, or no path of
+    /// that length; then nothing was done.
+    pub(super) fn mount(&self, request: &Request<'_>) -> Result<bool, Failure> {
+        for lower in request.lowers {
+            match self.layer("lowerdir+", lower.fd.as_fd()) {
+                Err(Errno::INVAL | Errno::NAMETOOLONG) if self.by_path.get() => return Ok(false),
+                taken => taken.map_err(|errno| self.failure(&Step::Lower(lower), errno))?,
+            }
         }
-        if let Some(upper) = upper {
-            let both = self.layer("upperdir", upper.upper()).and_then(|()| self.layer("workdir", upper.work()));
-            both.map_err(|errno| self.failure(&Step::Upper, errno))?;
+        if let Some(upper) = request.upper {
+            match self.layer("upperdir", upper.upper()).and_then(|()| self.layer("workdir", upper.work())) {
+                Err(Errno::NAMETOOLONG) => return Ok(false),
+                taken => taken.map_err(|errno| self.failure(&Step::Upper, errno))?,
+            }
         }
-        for (name, value) in settings {
+        for (name, value) in request.settings {
             self.set(name, *value).map_err(|errno| self.failure(&Step::Option(name), errno))?;
         }
-        fsconfig_create(&self.fs).map_err(|errno| self.failure(&Step::Create(lowers), errno))?;
-        let attached = fsmount(&self.fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).and_then(|mount| {
+        fsconfig_create(&self.fs).map_err(|errno| self.failure(&Step::Create(request.lowers), errno))?;
+        let attached = fsmount(&self.fs, FsMountFlags::FSMOUNT_CLOEXEC, request.attributes).and_then(|mount| {
             let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-            move_mount(mount, "", &point.fd, "", flags)
+            move_mount(mount, "", &request.point.fd, "", flags)
         });
-        attached.map_err(|errno| self.failure(&Step::Attach(point), errno))
+        attached.map_err(|errno| self.failure(&Step::Attach(request.point), errno))?;
+        Ok(true)
     }
 
     /// Adds a layer by its descriptor, or by its path where the kernel refuses the first descriptor.
@@ -107,19 +108,13 @@ impl Context {
     }
 }
 
-/// Escapes a path where the kernel takes a list of them.
-fn escaped(path: &OsStr) -> Vec<u8> {
-    let special = |byte: u8| matches!(byte, b'\\' | b':' | b',');
-    path.as_bytes().iter().flat_map(|byte| special(*byte).then_some(b'\\').into_iter().chain([*byte])).collect()
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{fs, io, path::Path};
 
     use ovl_core::layers::host::{UpperOptions, upper_for_kernel};
     use rustix::{
-        mount::{MountFlags, MountPropagationFlags, mount, mount_change},
+        mount::{MountAttrFlags, MountFlags, MountPropagationFlags, mount, mount_change},
         thread::UnshareFlags,
     };
 
@@ -128,7 +123,8 @@ mod tests {
         *,
     };
 
-    fn private(at: &Path) -> io::Result<()> {
+    /// Goes into a mount namespace of its own, with an empty file system.
+    pub(in super::super) fn private(at: &Path) -> io::Result<()> {
         #[expect(deprecated, reason = "what is unsafe is to part with the table of descriptors, which this does not")]
         rustix::thread::unshare(UnshareFlags::NEWNS)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
@@ -151,11 +147,32 @@ mod tests {
         let spec = |name: &str| format!("path={}", at(odd).join(name).to_str().unwrap().replace(',', ",,"));
         let lowers = ["l1", "l2"].map(|name| lower(&spec(name).parse().unwrap(), None).unwrap());
         let upper = upper_for_kernel(&at(odd).join("u"), &UpperOptions::default(), false).unwrap();
-        let (point, context) = (mount_point(&at(odd).join("m")).unwrap(), Context::open().unwrap());
+        let (point, context) = (mount_point(&at(odd).join("m")).unwrap(), Context::open().unwrap().unwrap());
         context.by_path.set(true);
-        context.mount(&lowers, Some(&upper), &[], MountAttrFlags::empty(), &point).unwrap();
+        let (upper, attributes) = (Some(&upper), MountAttrFlags::empty());
+        let request = Request { lowers: &lowers, upper, settings: &[], attributes, point: &point };
+        assert!(context.mount(&request).unwrap());
         fs::write(at(odd).join("m/y"), "upper").unwrap();
         assert_eq!(fs::read(at(odd).join("m/x")).unwrap(), b"lower");
         assert_eq!(fs::read(at(odd).join("u/y")).unwrap(), b"upper");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_for_one_option_is_for_another_way() {
+        let place = tempfile::tempdir().unwrap();
+        if let Err(error) = private(place.path()) {
+            eprintln!("skipped: no mount namespace of its own: {error}");
+            return;
+        }
+        let (long, short) = (place.path().join("x".repeat(250)).join("l"), place.path().join("m"));
+        fs::create_dir_all(&long).unwrap();
+        fs::create_dir(&short).unwrap();
+        let (lowers, point) =
+            ([lower(&long.to_str().unwrap().parse().unwrap(), None).unwrap()], mount_point(&short).unwrap());
+        let context = Context::open().unwrap().unwrap();
+        context.by_path.set(true);
+        let attributes = MountAttrFlags::empty();
+        let request = Request { lowers: &lowers, upper: None, settings: &[], attributes, point: &point };
+        assert!(!context.mount(&request).unwrap());
     }
 }

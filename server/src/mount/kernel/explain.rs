@@ -46,10 +46,6 @@ fn cause(step: &Step<'_>, errno: Errno) -> (u8, String) {
             (code::PERMISSION, "this user may not mount; root may, and `ovl run` mounts for one command without root")
         }
         (Step::Begin, Errno::NODEV) => (code::FAILED, "this kernel has no overlay (its module `overlay` is missing)"),
-        (Step::Begin, Errno::NOSYS) => (code::FAILED, "this kernel is older than 5.2 and has not the calls for it"),
-        (Step::Lower(_), Errno::INVAL) => {
-            (code::FAILED, "this kernel may be older than 6.8, or the directory is of a kind that it does not stack")
-        }
         (Step::Option(_), Errno::INVAL) => (code::USAGE, "this kernel does not know it, or was built without it"),
         (Step::Create(lowers), Errno::LOOP) => return (code::USAGE, why_loop(lowers)),
         (Step::Create(_), Errno::INVAL) => (
@@ -72,9 +68,6 @@ fn cause(step: &Step<'_>, errno: Errno) -> (u8, String) {
         }
         (Step::Attach(_), Errno::PERM | Errno::ACCESS) => (code::PERMISSION, "this user may not"),
         (Step::Attach(_), Errno::NOENT) => (code::NOT_FOUND, "the directory was removed meanwhile"),
-        (_, Errno::NAMETOOLONG) => {
-            (code::FAILED, "this kernel takes no descriptors, and paths of 255 bytes at most; shorten the path")
-        }
         _ => return (code::FAILED, std::io::Error::from(errno).to_string()),
     };
     (code, cause.to_owned())

@@ -1,8 +1,12 @@
 //! Descriptors of layers and of the mount point.
 
 use std::{
+    ffi::OsStr,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Path, PathBuf},
 };
 
@@ -23,6 +27,8 @@ const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXE
 pub(crate) struct Place {
     pub(super) path: PathBuf,
     pub(super) fd: OwnedFd,
+    /// Whether it is of the cache, which finds in the table of mounts what is used.
+    pub(super) is_kept: bool,
 }
 
 /// Opens a lower, an archive's `tree` or the directory itself, down to the directory that `root=` names; no symbolic link
@@ -30,19 +36,20 @@ pub(crate) struct Place {
 pub(super) fn lower(spec: &LayerSpec, tree: Option<BorrowedFd<'_>>) -> Result<Place, Failure> {
     let failed = |error: io::Error| stack::lower_failure(&spec.path, &error.into());
     let fd = tree.map_or_else(|| open(&spec.path), |tree| tree.try_clone_to_owned()).map_err(failed)?;
+    let is_kept = tree.is_some();
     if spec.root.is_root() {
-        return Ok(Place { path: spec.path.clone(), fd });
+        return Ok(Place { path: spec.path.clone(), fd, is_kept });
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let inner = openat2(fd, spec.root.as_bytes(), PLACE, Mode::empty(), resolve);
     let fd = inner.map_err(|error| stack::root_failure(spec, &io::Error::from(error).into()))?;
-    Ok(Place { path: spec.path.join(spec.root.to_string().trim_start_matches('/')), fd })
+    Ok(Place { path: spec.path.join(spec.root.to_string().trim_start_matches('/')), fd, is_kept })
 }
 
 /// Opens the directory that the mount will cover.
 pub(crate) fn mount_point(path: &Path) -> Result<Place, Failure> {
     let fd = open(path).map_err(|error| point_failure(path, error))?;
-    Ok(Place { path: path.to_owned(), fd })
+    Ok(Place { path: path.to_owned(), fd, is_kept: false })
 }
 
 fn point_failure(path: &Path, error: io::Error) -> Failure {
@@ -62,6 +69,12 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
 pub(super) fn known_as(fd: impl AsFd) -> io::Result<PathBuf> {
     use std::os::fd::AsRawFd;
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
+}
+
+/// Escapes a path where the kernel takes a list of them.
+pub(super) fn escaped(path: &OsStr) -> Vec<u8> {
+    let special = |byte: u8| matches!(byte, b'\\' | b':' | b',');
+    path.as_bytes().iter().flat_map(|byte| special(*byte).then_some(b'\\').into_iter().chain([*byte])).collect()
 }
 
 /// Returns two of the places of which the first is the second or lies beneath it.

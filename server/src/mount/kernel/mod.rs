@@ -1,11 +1,13 @@
 //! The kernel's overlay, by the mount interface that takes each layer as a descriptor.
 //!
-//! No path is joined or escaped, so that any name works, and nothing can be swapped between a check and the mount.
+//! No path is joined or escaped, so that any name works, and nothing can be swapped between a check and the mount. A kernel
+//! before 6.8 gets one string (`string`).
 //!
 //! ```text
 //! options   what is asked of the kernel, and the pairs that it refuses
 //! layers    descriptors of the layers, and which of them lie in one another
 //! context   the kernel's side of a mount that is being made
+//! string    the same by mount(2), where the kernel takes no layers one by one
 //! explain   why it did not work: the one table of errno
 //! ```
 
@@ -13,6 +15,7 @@ mod context;
 mod explain;
 mod layers;
 mod options;
+mod string;
 
 use std::{os::fd::AsFd, path::Path};
 
@@ -20,8 +23,9 @@ use ovl_core::{
     Error, ErrorKind,
     layers::host::{self, Form, KernelUpper},
 };
+use rustix::mount::MountAttrFlags;
 
-use self::{context::Context, layers::Place};
+use self::{context::Context, layers::Place, options::Setting};
 pub(crate) use self::{layers::mount_point, options::KernelArgs};
 use super::cache::Lease;
 use crate::cli::{
@@ -37,6 +41,15 @@ const LOWERS_MAX: usize = 500;
 /// Returns why this process cannot let the kernel mount an overlay.
 pub(crate) fn unavailable() -> Option<Failure> {
     Context::open().err()
+}
+
+/// What the kernel is asked to mount, and where.
+struct Request<'a> {
+    lowers: &'a [Place],
+    upper: Option<&'a KernelUpper>,
+    settings: &'a [Setting],
+    attributes: MountAttrFlags,
+    point: &'a Place,
 }
 
 /// What nobody else may take before the mount is in the table that others read: keep it until then, or to the mount's end
@@ -71,7 +84,11 @@ pub(crate) fn mount(
     let upper = args.upper.as_ref().map(|spec| claim(spec, args, kernel)).transpose()?;
     let is_user = upper.as_ref().map_or(kernel.userxattr, |upper| upper.form() == Form::KernelUser);
     let settings = kernel.settings(args, is_user)?;
-    context.mount(&lowers, upper.as_ref(), &settings, kernel.attributes(), &point)?;
+    let attributes = kernel.attributes();
+    let request = Request { lowers: &lowers, upper: upper.as_ref(), settings: &settings, attributes, point: &point };
+    if !context.map_or(Ok(false), |context| context.mount(&request))? {
+        string::mount(&request)?;
+    }
     Ok(Mounted { upper, _trees: trees })
 }
 
