@@ -37,10 +37,10 @@ impl Tree {
         let mut table = self.table();
         let first = table.open(ino);
         table.hold(ino, object.clone());
-        if let Some(back) = back.filter(|_| first && !how.writes && !how.truncates) {
-            if let Some(backing) = self.pass(object, content, back) {
-                table.back(ino, backing);
-            }
+        if let Some(back) = back.filter(|_| first && !how.writes && !how.truncates)
+            && let Some(backing) = self.pass(object, content, back)
+        {
+            table.back(ino, backing);
         }
         match table.backing(ino) {
             Some(backing) => {
