@@ -26,6 +26,14 @@ const COMMANDS: &[&str] = &[
     "mounts",
     #[cfg(target_os = "linux")]
     "run",
+    #[cfg(target_os = "linux")]
+    "cache",
+    #[cfg(target_os = "linux")]
+    "cache list",
+    #[cfg(target_os = "linux")]
+    "cache prune",
+    #[cfg(target_os = "linux")]
+    "cache clear",
     "config",
     "config show",
     "completions",
@@ -47,7 +55,7 @@ fn help_of_the_server() -> String {
 #[test]
 fn the_help_of_every_command_ends_with_examples_of_it() {
     let place = Place::new();
-    for name in COMMANDS.iter().filter(|name| **name != "config") {
+    for name in COMMANDS.iter().filter(|name| !["config", "cache"].contains(*name)) {
         let help = place.ok(&format!("{name} --help"));
         let (_, examples) = help.split_once("\nExample").unwrap_or_else(|| panic!("{name} has no example: {help}"));
         assert!(examples.lines().skip(1).all(|line| line.contains(&format!("ovl {name}"))), "{name}: {examples}");
