@@ -206,6 +206,35 @@ export interface StackOptions {
   undo?: number;
 }
 
+export interface LowerOptions {
+  /** The place among the lowers that show, 0 on top; beneath all by default. */
+  at?: number;
+}
+
+export interface ZipOptions extends LowerOptions {
+  /** Refuses an archive of which something had to be left out. */
+  strict?: boolean;
+}
+
+export interface ChangesOptions {
+  /** Only what lies beneath this directory. */
+  path?: string;
+  /** Changes of one page, 1 to 10,000; 1,000 by default. */
+  limit?: number;
+  cursor?: string;
+}
+
+export interface DigestOptions {
+  /** One layer as it is, by its id. */
+  layer?: string;
+}
+
+export interface MkdirOptions {
+  mode?: string | number;
+  /** Makes the missing directories above. */
+  parents?: boolean;
+}
+
 /** An object of a tree that is handed over. Directories above are made. */
 export interface Item {
   path: Path;
@@ -215,7 +244,7 @@ export interface Item {
   content?: string | Source;
   target?: string;
   /** Permission bits in octal. */
-  mode?: string;
+  mode?: string | number;
   /** RFC 3339, or milliseconds since 1970. */
   mtime?: string | number;
   /** Whether a directory hides what lies below. */
@@ -223,7 +252,7 @@ export interface Item {
 }
 
 export interface WriteOptions {
-  mode?: string;
+  mode?: string | number;
   mtime?: string | number;
   /** Makes the missing directories above. */
   parents?: boolean;
@@ -235,7 +264,7 @@ export interface WriteOptions {
 
 /** What is changed of an entry; `null` removes an attribute. */
 export interface Patch {
-  mode?: string;
+  mode?: string | number;
   uid?: number;
   gid?: number;
   mtime?: string | number;

@@ -30,13 +30,14 @@ pub struct Memory {
     next: AtomicU64,
 }
 
-#[derive(Debug)]
 struct Inode {
     id: u64,
     kind: Kind,
     rdev: Device,
     target: Box<[u8]>,
     content: Arc<Content>,
+    /// The content instead, where it was handed over and lies elsewhere.
+    given: Option<Arc<dyn Blob>>,
     state: RwLock<State>,
 }
 
@@ -70,6 +71,13 @@ impl Memory {
             omitted: Vec::new(),
         };
         Arc::new(Self { caps, root: root.into_node(), tree: RwLock::new(()), next: AtomicU64::new(2) })
+    }
+
+    /// Stages a file whose content lies elsewhere and is read there. It cannot be written.
+    pub fn stage_given(&self, attrs: Attrs, content: Arc<dyn Blob>) -> Node {
+        let mut inode = Inode::new(self.number(), Kind::File, State { attrs, ..State::default() });
+        inode.given = Some(content);
+        inode.into_node()
     }
 
     fn number(&self) -> u64 {
@@ -129,7 +137,8 @@ impl Memory {
 impl Inode {
     fn new(id: u64, kind: Kind, state: State) -> Self {
         let state = RwLock::new(state);
-        Self { id, kind, rdev: Device::default(), target: Box::default(), content: Arc::default(), state }
+        let (rdev, target, content) = Default::default();
+        Self { id, kind, rdev, target, content, given: None, state }
     }
 
     fn into_node(self) -> Node {
@@ -148,7 +157,10 @@ impl Inode {
     fn stat(&self) -> Stat {
         let state = self.read();
         let (size, writes) = match self.kind {
-            Kind::File => (self.content.len(), self.content.version()),
+            Kind::File => match &self.given {
+                Some(given) => (given.size().unwrap_or_default(), 0),
+                None => (self.content.len(), self.content.version()),
+            },
             Kind::Symlink => (self.target.len() as u64, 0),
             _ => (0, 0),
         };
@@ -263,7 +275,8 @@ impl Layer for Memory {
     }
 
     fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
-        Ok(inode(file)?.content.clone())
+        let inode = inode(file)?;
+        Ok(inode.given.clone().unwrap_or_else(|| inode.content.clone()))
     }
 }
 
@@ -278,7 +291,10 @@ impl WritableLayer for Memory {
     }
 
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
-        Ok(inode(file)?.content.clone())
+        match inode(file)? {
+            Inode { given: Some(_), .. } => Err(Error::new(ErrorKind::Unsupported, "write").in_layer(&self.caps.name)),
+            inode => Ok(inode.content.clone()),
+        }
     }
 
     fn sync(&self, _node: &Node) -> Result<()> {

@@ -1,0 +1,2 @@
+export { Stack } from "./ovl.js";
+export type * from "./ovl.js";

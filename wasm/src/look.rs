@@ -1,0 +1,166 @@
+//! Reading: entries, pages, content, why, digests.
+
+use js_sys::Uint8Array;
+use ovl_core::{
+    Error, ErrorKind, Kind, VPath,
+    overlay::{Detail, Follow},
+    report::{EntryBody, View, WhyBody, cursor, readable_path},
+    tree::Tree,
+};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+use crate::{
+    fail::Result,
+    stack::Stack,
+    value::{after, answer, function, limit, options, path, whole},
+};
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ListOptions {
+    limit: Option<usize>,
+    cursor: Option<String>,
+    whiteouts: bool,
+    shadowed: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DigestOptions {
+    layer: Option<String>,
+}
+
+/// A page of a directory.
+#[derive(Serialize)]
+struct Page {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+    entries: Vec<EntryBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+fn list(view: &View, at: &VPath, given: &ListOptions) -> Result<JsValue> {
+    let (limit, after) = (limit(given.limit)?, after(given.cursor.as_deref())?);
+    if view.tree.entry(at, Follow::No)?.stat.kind != Kind::Dir {
+        return Err(Error::new(ErrorKind::NotADirectory, "list").at(at).into());
+    }
+    let detail = Detail { stats: true, whiteouts: given.whiteouts };
+    let last = after.as_ref().and_then(VPath::last);
+    let mut lines = view.tree.list(at, last, limit + 1, detail)?;
+    let more = lines.len() > limit;
+    lines.truncate(limit);
+    let next = lines.last().filter(|_| more).map(|line| cursor(&VPath::root().join(line.name.as_name())));
+    let entries = lines.iter().map(|line| view.line(&at.join(line.name.as_name()), line, given.shadowed)).collect();
+    let (path, path_b64) = readable_path(at);
+    answer(&Page { path, path_b64, entries, next_cursor: next })
+}
+
+/// Reads a part of a file, a following one by default to its end.
+fn read(view: &View, at: &VPath, offset: Option<f64>, length: Option<f64>) -> Result<Uint8Array> {
+    let (_, blob) = view.tree.open(at, Follow::Yes)?;
+    let offset = whole(offset.unwrap_or(0.0))?;
+    let rest = blob.size()?.saturating_sub(offset);
+    let length = length.map_or(Ok(rest), whole)?.min(rest);
+    let too_large = || Error::new(ErrorKind::TooLarge, "read").at(at).because("read a part of it");
+    let length = usize::try_from(length).ok().filter(|length| *length <= ROOM).ok_or_else(too_large)?;
+    let mut bytes = vec![0; length];
+    let mut done = 0;
+    while done < length {
+        match blob.read_at(&mut bytes[done..], offset + done as u64).map_err(|error| error.or_at(at))? {
+            0 => break,
+            got => done += got,
+        }
+    }
+    Ok(Uint8Array::from(&bytes[..done]))
+}
+
+/// The most that is read at once: memory is 4 GiB at most, and what is read is there twice for a moment.
+const ROOM: usize = 1 << 30;
+
+#[wasm_bindgen]
+impl Stack {
+    /// Describes what stands at a path; no symbolic link is followed.
+    #[wasm_bindgen(unchecked_return_type = "Entry")]
+    pub fn stat(&self, #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue) -> Result<JsValue> {
+        let path = path(at)?;
+        self.run(|state| answer(&state.view.describe(&path)?.1))
+    }
+
+    /// Lists a directory.
+    #[wasm_bindgen(unchecked_return_type = "Page")]
+    pub fn list(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "ListOptions")] given: JsValue,
+    ) -> Result<JsValue> {
+        let (path, given) = (path(at)?, options(&given)?);
+        self.run(|state| list(&state.view, &path, &given))
+    }
+
+    /// Reads a file, or a part of it. A symbolic link at the end is followed.
+    pub fn read(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
+        offset: Option<f64>,
+        length: Option<f64>,
+    ) -> Result<Uint8Array> {
+        let path = path(at)?;
+        self.run(|state| read(&state.view, &path, offset, length))
+    }
+
+    /// Describes what one layer has at a path.
+    #[wasm_bindgen(js_name = statIn, unchecked_return_type = "Entry")]
+    pub fn stat_in(&self, id: &str, #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue) -> Result<JsValue> {
+        let path = path(at)?;
+        self.run(|state| answer(&state.single(id)?.describe(&path)?.1))
+    }
+
+    /// Lists a directory of one layer, whiteouts among its entries.
+    #[wasm_bindgen(js_name = listIn, unchecked_return_type = "Page")]
+    pub fn list_in(
+        &self,
+        id: &str,
+        #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "ListOptions")] given: JsValue,
+    ) -> Result<JsValue> {
+        let (path, given) = (path(at)?, options(&given)?);
+        self.run(|state| list(&state.single(id)?, &path, &ListOptions { whiteouts: true, ..given }))
+    }
+
+    /// Reads a file of one layer, or a part of it.
+    #[wasm_bindgen(js_name = readIn)]
+    pub fn read_in(
+        &self,
+        id: &str,
+        #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
+        offset: Option<f64>,
+        length: Option<f64>,
+    ) -> Result<Uint8Array> {
+        let path = path(at)?;
+        self.run(|state| read(&state.single(id)?, &path, offset, length))
+    }
+
+    /// Tells what every layer says about a path, which one shows, and what hides the rest.
+    #[wasm_bindgen(unchecked_return_type = "Why")]
+    pub fn why(&self, #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue) -> Result<JsValue> {
+        let path = path(at)?;
+        self.run(|state| answer(&WhyBody::of(&state.overlay().why(&path)?, &state.view.ids)))
+    }
+
+    /// Returns BLAKE3 of a file's content, or of everything in a directory.
+    pub fn digest(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "DigestOptions")] given: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
+    ) -> Result<String> {
+        let (path, DigestOptions { layer }) = (path(at)?, options(&given)?);
+        self.long(function(&progress)?, |state| {
+            let tree = layer.map_or(Ok(Tree::Merged), |id| state.index(&id).map(Tree::Layer))?;
+            Ok(state.overlay().digest(tree, &path)?.to_string())
+        })
+    }
+}

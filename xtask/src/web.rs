@@ -1,0 +1,90 @@
+//! Builds the engine for JavaScript: the npm package `ovl`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    house::{House, finish, output},
+    tools,
+};
+
+/// Every browser since 2023 has these instructions, and hashing is twice as fast with them.
+const FLAGS: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]"#;
+/// What lies beside the module in the package.
+const SOURCES: &str = "wasm/npm";
+
+/// Builds the package and packs it, and says where it is.
+pub(crate) fn run(house: &House) -> Result<(), String> {
+    let package = build(house, &[])?;
+    let packed = pack(house, &package)?;
+    println!("The package is in {}, packed as {}", package.display(), packed.display());
+    Ok(())
+}
+
+/// Builds the package into the target folder; `features` are the module's own.
+pub(crate) fn build(house: &House, features: &[&str]) -> Result<PathBuf, String> {
+    let node = node_modules(house)?;
+    tools::rust_target(house, "wasm32-unknown-unknown")?;
+    eprintln!("Building the engine for JavaScript (the first time takes some minutes) ...");
+    finish(&mut house.cargo("build --quiet --locked -p xtask --features web --bin ovl-bindgen"))?;
+    let build = "build --quiet --locked -p ovl-wasm --target wasm32-unknown-unknown --profile web --config";
+    finish(house.cargo(build).arg(FLAGS).arg("--features").arg(features.join(",")))?;
+    let package = house.target.join("npm").join(if features.is_empty() { "ovl" } else { "ovl-tests" });
+    drop(fs::remove_dir_all(&package));
+    let module = house.target.join("wasm32-unknown-unknown/web/ovl_wasm.wasm");
+    let bindgen = house.target.join("debug/ovl-bindgen").with_extension(std::env::consts::EXE_EXTENSION);
+    finish(house.program(bindgen).arg(module).arg(&package))?;
+    shrink(house, &node, &package.join("ovl_bg.wasm"))?;
+    copy_all(&house.root.join(SOURCES), &package)?;
+    copy(&house.root.join("wasm/README.md"), &package.join("README.md"))?;
+    Ok(package)
+}
+
+/// Packs the package as it would be published.
+pub(crate) fn pack(house: &House, package: &Path) -> Result<PathBuf, String> {
+    let folder = house.target.join("npm");
+    let mut npm = house.program("npm");
+    npm.args(["pack", "--silent", "--pack-destination"]).arg(&folder).arg(package);
+    Ok(folder.join(output(&mut npm)?.trim()))
+}
+
+/// Fetches what the build and the tests need from npm, as it is locked.
+pub(crate) fn node_modules(house: &House) -> Result<PathBuf, String> {
+    tools::node(house)?;
+    let home = house.tools.join("wasm");
+    fs::create_dir_all(&home).map_err(|e| format!("cannot make {}: {e}", home.display()))?;
+    let lock = "package-lock.json";
+    let wanted = fs::read(house.root.join("wasm").join(lock)).map_err(|e| format!("cannot read the lock file: {e}"))?;
+    if fs::read(home.join(lock)).is_ok_and(|had| had == wanted) && home.join("node_modules").exists() {
+        return Ok(home);
+    }
+    for file in ["package.json", lock] {
+        copy(&house.root.join("wasm").join(file), &home.join(file))?;
+    }
+    finish(house.program("npm").args(["ci", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&home))?;
+    Ok(home)
+}
+
+/// Lets wasm-opt make the module smaller. It reads which instructions may be used from the module itself.
+fn shrink(house: &House, node: &Path, module: &Path) -> Result<(), String> {
+    let small = module.with_extension("opt");
+    let mut opt = house.program("node");
+    opt.arg(node.join("node_modules/binaryen/bin/wasm-opt")).arg(module);
+    finish(opt.args(["-O", "--strip-debug", "--strip-producers", "-o"]).arg(&small))?;
+    fs::rename(&small, module).map_err(|e| format!("cannot replace {}: {e}", module.display()))
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(from).map_err(|e| format!("cannot read {}: {e}", from.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| format!("cannot read {}: {e}", from.display()))?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    fs::copy(from, to).map(drop).map_err(|e| format!("cannot copy {}: {e}", from.display()))
+}
