@@ -49,17 +49,23 @@ impl fmt::Display for Digest {
 /// assert!(digest.to_string().starts_with("6437b3ac38465133ffb63b75273a8db5"));
 /// ```
 pub fn content(blob: &dyn Blob) -> Result<Digest> {
-    hash(blob, &mut vec![0; PIECE])
+    hash(blob, &mut vec![0; PIECE], &mut |_| Ok(()))
 }
 
-fn hash(blob: &dyn Blob, piece: &mut [u8]) -> Result<Digest> {
+/// Hears of the bytes of each piece that was hashed; its error ends the work.
+type Heard<'a> = dyn FnMut(u64) -> Result<()> + 'a;
+
+fn hash(blob: &dyn Blob, piece: &mut [u8], heard: &mut Heard<'_>) -> Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut at = 0;
     loop {
         match blob.read_at(piece, at)? {
             0 => return Ok(Digest(*hasher.finalize().as_bytes())),
-            got => hasher.update(&piece[..got]),
-        };
+            got => {
+                hasher.update(&piece[..got]);
+                heard(got as u64)?;
+            }
+        }
         at = hasher.count();
     }
 }
@@ -70,11 +76,24 @@ impl Overlay {
     ///
     /// Refuses other kinds and content that cannot be read, such as encrypted members (`UnsupportedEntry`).
     pub fn digest(self: &Arc<Self>, tree: Tree, path: &VPath) -> Result<Digest> {
+        self.digest_heard(tree, path, &mut |_| Ok(()))
+    }
+
+    /// Does the same; `heard` hears of the bytes of each piece, and ends the work by an error.
+    pub fn digest_heard(
+        self: &Arc<Self>,
+        tree: Tree,
+        path: &VPath,
+        heard: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<Digest> {
         let op = "digest";
         let object = Object::find(self, tree, path, op)?;
         match object.kind() {
-            Kind::File => object.open().and_then(|blob| content(&*blob)).map_err(|e| object.explain(e)),
-            Kind::Dir => directory(&object),
+            Kind::File => {
+                let digest = object.open().and_then(|blob| hash(&*blob, &mut vec![0; PIECE], heard));
+                digest.map_err(|e| object.explain(e))
+            }
+            Kind::Dir => directory(&object, heard),
             _ => Err(object.explain(Error::new(ErrorKind::UnsupportedEntry, op))),
         }
     }
@@ -92,7 +111,7 @@ impl Frame {
     }
 }
 
-fn directory(start: &Object) -> Result<Digest> {
+fn directory(start: &Object, heard: &mut Heard<'_>) -> Result<Digest> {
     let mut frames = vec![Frame::new(Vec::new())];
     let mut piece = vec![0; PIECE];
     let mut objects = start.beneath();
@@ -104,7 +123,7 @@ fn directory(start: &Object) -> Result<Digest> {
             frames.push(Frame::new(entry));
             continue;
         }
-        body(&object, facts, &mut piece, &mut entry).map_err(|e| object.explain(e))?;
+        body(&object, facts, &mut piece, &mut entry, heard).map_err(|e| object.explain(e))?;
         frames.last_mut().map(|frame| frame.hasher.update(&entry));
     }
     Ok(close(&mut frames, 0))
@@ -152,12 +171,18 @@ fn write_marks(entry: &mut Vec<u8>, marks: &Marks) {
     }
 }
 
-fn body(object: &Object, facts: Option<Facts>, piece: &mut [u8], entry: &mut Vec<u8>) -> Result<()> {
+fn body(
+    object: &Object,
+    facts: Option<Facts>,
+    piece: &mut [u8],
+    entry: &mut Vec<u8>,
+    heard: &mut Heard<'_>,
+) -> Result<()> {
     let Some(Facts { stat, marks, .. }) = facts else { return Ok(()) };
     match object.kind() {
         Kind::File => {
             entry.extend(stat.size.to_le_bytes());
-            let digest = if marks.metacopy { [0; 32] } else { hash(&*object.open()?, piece)?.0 };
+            let digest = if marks.metacopy { [0; 32] } else { hash(&*object.open()?, piece, heard)?.0 };
             entry.extend(digest);
         }
         Kind::Symlink => bytes(entry, &object.target()?),

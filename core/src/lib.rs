@@ -6,8 +6,9 @@
 //! report                           what the engine tells, as JSON (feature `report`)
 //! import                           reads an archive, writes the upper through the overlay
 //! diff  digest  export             read the stack, write nothing of it
+//! outline                          the lines of a tree as it is drawn
 //! tree  descent                    one walk over the merged view, one over a layer
-//! overlay/{mod,resolve,list,why,write,in_place,copy_up}
+//! overlay/{mod,resolve,list,why,xray,write,in_place,copy_up}
 //!                                  the overlay: knows `layer`, never a concrete layer
 //! layers/{memory,zip,host,quota,subtree}
 //!                                  each knows `layer`, none knows another
@@ -29,6 +30,7 @@ pub mod export;
 pub mod import;
 mod layer;
 pub mod layers;
+pub mod outline;
 pub mod overlay;
 mod path;
 #[cfg(feature = "report")]

@@ -184,4 +184,6 @@ pub enum Deed {
     Moved(VPath),
     /// What the upper held here was discarded: the lowers show again.
     Discarded,
+    /// What was here before a change that was taken back is here again.
+    Restored,
 }

@@ -63,6 +63,26 @@ impl Overlay {
         })
     }
 
+    /// Lets an upper put back what it had before a change, or make that change again, while nobody else changes or looks
+    /// up anything. `restore` does it, and returns the paths that it concerned; `None` when there is nothing to be done.
+    pub fn restore(&self, restore: impl FnOnce() -> Result<Option<Vec<VPath>>>) -> Result<Option<Vec<VPath>>> {
+        let upper = self.upper("restore")?;
+        let paths = {
+            let _writing = self.writing();
+            let done = {
+                let _tree = self.tree.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                restore()?
+            };
+            let Some(paths) = done else { return Ok(None) };
+            let deeds: Vec<(Deed, VPath)> = paths.iter().map(|path| (Deed::Restored, path.clone())).collect();
+            self.count(&deeds);
+            paths
+        };
+        self.let_catch_up();
+        upper.settle()?;
+        Ok(Some(paths))
+    }
+
     /// Returns the names in a directory of the upper, whiteouts first: with them the lowers come back.
     fn upper_names(&self, dir: &crate::Node) -> Result<Vec<NameBuf>> {
         let mut entries = self.stack.layers[0].list(dir, None, usize::MAX, false)?;

@@ -25,6 +25,7 @@ mod unpack;
 mod walk;
 mod why;
 mod write;
+mod xray;
 
 use std::{
     fmt,

@@ -70,14 +70,24 @@ pub enum Reason {
 
 impl Stack {
     pub(crate) fn why(&self, path: &VPath) -> Result<Why> {
+        self.explain(&self.wide(path)?, path.clone())
+    }
+
+    /// Looks a path up together with what does not show.
+    pub(super) fn wide(&self, path: &VPath) -> Result<Place> {
         let mut place = self.wide_root()?;
         for (index, name) in path.names().enumerate() {
             let look = Look { wide: Some(index + 1), ..Look::default() };
             place = self.step(&place, name, look).map_err(|e| e.or_at(path))?;
         }
+        Ok(place)
+    }
+
+    /// Tells what becomes of all that such a lookup has found.
+    pub(super) fn explain(&self, place: &Place, path: VPath) -> Result<Why> {
         let shown = place.top().map(|hit| hit.layer);
-        let layers = (0..self.layers.len()).map(|layer| self.verdict(layer, &place, path)).collect::<Result<_>>()?;
-        Ok(Why { path: path.clone(), shown, layers })
+        let layers = (0..self.layers.len()).map(|layer| self.verdict(layer, place, &path)).collect::<Result<_>>()?;
+        Ok(Why { path, shown, layers })
     }
 
     /// Returns the root together with the layers that an opaque lower root hides.

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EventBody {
-    /// `created`, `modified`, `metadata`, `removed`, `copied_up`, `whiteout`, `opaque`, `moved`, `discarded` or `overflow`.
+    /// `created`, `modified`, `metadata`, `removed`, `copied_up`, `whiteout`, `opaque`, `moved`, `discarded`, `restored` or `overflow`.
     pub kind: &'static str,
     /// Where, with a leading slash.
     pub path: String,
@@ -27,13 +27,16 @@ pub struct EventBody {
     /// Content bytes that were copied up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// What the kernel's overlay leaves in its upper for this; missing where it leaves nothing, or does no such thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<&'static str>,
 }
 
 impl EventBody {
     /// Returns an event of a kind alone.
     pub fn new(kind: &'static str, path: &VPath, generation: u64) -> Self {
         let (path, path_b64) = readable_path(path);
-        Self { kind, path, path_b64, generation, from: None, bytes: None }
+        Self { kind, path, path_b64, generation, from: None, bytes: None, kernel: None }
     }
 
     /// Describes an event.
@@ -48,6 +51,7 @@ impl EventBody {
             Deed::Opaque => "opaque",
             Deed::Moved(_) => "moved",
             Deed::Discarded => "discarded",
+            Deed::Restored => "restored",
         };
         let mut body = Self::new(kind, &event.path, event.generation);
         match &event.deed {
@@ -55,6 +59,19 @@ impl EventBody {
             Deed::Moved(from) => body.from = Some(readable_path(from).0),
             _ => (),
         }
+        body.kernel = kernel(&event.deed);
         body
+    }
+}
+
+/// Returns what the kernel leaves in its upper (semantics 2.4 to 2.10).
+fn kernel(deed: &Deed) -> Option<&'static str> {
+    match deed {
+        Deed::Created => Some("the object"),
+        Deed::CopiedUp(_) => Some("a copy, with trusted.overlay.origin"),
+        Deed::Whiteout => Some("a character device 0/0"),
+        Deed::Opaque => Some("trusted.overlay.opaque=y on the directory"),
+        Deed::Moved(_) => Some("the object, with trusted.overlay.redirect if it is a directory that a lower has"),
+        Deed::Modified | Deed::Metadata | Deed::Removed | Deed::Discarded | Deed::Restored => None,
     }
 }

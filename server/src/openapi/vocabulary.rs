@@ -62,6 +62,7 @@ const ANSWERS: &[(&str, &str, &[&str])] = &[
             "opaque",
             "moved",
             "discarded",
+            "restored",
             "overflow",
         ],
     ),

@@ -18,7 +18,7 @@ pub(super) struct Content(RwLock<Pages>);
 
 /// A page shorter than 64 KiB reads as zeros behind its end; a missing one is a hole.
 #[derive(Clone, Debug, Default)]
-struct Pages {
+pub(super) struct Pages {
     len: u64,
     version: u64,
     pages: BTreeMap<u64, Arc<Vec<u8>>>,
@@ -31,6 +31,18 @@ impl Content {
 
     pub(super) fn version(&self) -> u64 {
         self.read().version
+    }
+
+    /// Returns what it holds now; the pages are shared.
+    pub(super) fn pages(&self) -> Pages {
+        self.read().clone()
+    }
+
+    /// Puts other pages in place, and returns those that were there.
+    pub(super) fn exchange(&self, pages: Pages) -> Pages {
+        let mut held = self.write();
+        let version = held.version + 1;
+        std::mem::replace(&mut *held, Pages { version, ..pages })
     }
 
     // A writer that panicked left whole pages: each is replaced in one step.

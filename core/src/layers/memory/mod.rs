@@ -4,12 +4,14 @@
 //! file never waits for a writer of another.
 
 mod content;
+mod tape;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     ops::Bound,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,15 +21,22 @@ use crate::{
     NameRules, New, Node, Opaque, Result, Stat, Step, Time, WritableLayer, Xattr,
 };
 use content::Content;
+use tape::Tape;
 
 /// A layer in memory.
-#[derive(Debug)]
 pub struct Memory {
     caps: Caps,
     root: Node,
     /// Held for reading by whoever looks at names, for writing by a commit.
     tree: RwLock<()>,
     next: AtomicU64,
+    tape: Mutex<Tape>,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("name", &self.caps.name).finish_non_exhaustive()
+    }
 }
 
 struct Inode {
@@ -41,7 +50,7 @@ struct Inode {
     state: RwLock<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     attrs: Attrs,
     nlink: u32,
@@ -55,6 +64,10 @@ struct State {
 impl Memory {
     /// Returns an empty tree called `name`. `nonce` keeps validators apart from those of an earlier one.
     pub fn new(name: &str, nonce: u64) -> Arc<Self> {
+        Self::build(name, nonce, Tape::default())
+    }
+
+    fn build(name: &str, nonce: u64, tape: Tape) -> Arc<Self> {
         let attrs = Attrs { mode: 0o755, ..Attrs::default() };
         let root = Inode::new(1, Kind::Dir, State { attrs, nlink: 1, ..State::default() });
         let mut fingerprint = [0; 16];
@@ -70,7 +83,8 @@ impl Memory {
             acls: false,
             omitted: Vec::new(),
         };
-        Arc::new(Self { caps, root: root.into_node(), tree: RwLock::new(()), next: AtomicU64::new(2) })
+        let (root, tree, next) = (root.into_node(), RwLock::new(()), AtomicU64::new(2));
+        Arc::new(Self { caps, root, tree, next, tape: Mutex::new(tape) })
     }
 
     /// Stages a file whose content lies elsewhere and is read there. It cannot be written.
@@ -88,44 +102,49 @@ impl Memory {
         Inode::new(self.number(), Kind::Whiteout, State { nlink: 1, ..State::default() }).into_node()
     }
 
-    fn apply(&self, step: &Step<'_>, now: Time) -> Result<()> {
+    fn apply(&self, step: &Step<'_>, now: Time, tape: &mut Tape) -> Result<()> {
         match *step {
             Step::Place { node, dir, name, quiet } => {
-                put(dir, name, node.clone(), quiet, now)?;
+                put(dir, name, node.clone(), quiet, now, tape)?;
+                tape.note_state(node)?;
                 inode(node)?.write().nlink = 1;
             }
             Step::Link { node, dir, name } => {
-                put(dir, name, node.clone(), false, now)?;
+                put(dir, name, node.clone(), false, now, tape)?;
+                tape.note_state(node)?;
                 let mut state = inode(node)?.write();
                 state.nlink += 1;
                 state.version += 1;
             }
             Step::Move { dir, name, to_dir, to_name, leave } => {
-                let node = take(dir, name, now)?;
-                put(to_dir, to_name, node, false, now)?;
-                self.leave(dir, name, leave, now)?;
+                let node = take(dir, name, now, tape)?;
+                put(to_dir, to_name, node, false, now, tape)?;
+                self.leave(dir, name, leave, now, tape)?;
             }
             Step::Exchange { dir, name, to_dir, to_name } => {
-                let (one, other) = (take(dir, name, now)?, take(to_dir, to_name, now)?);
-                put(dir, name, other, false, now)?;
-                put(to_dir, to_name, one, false, now)?;
+                let (one, other) = (take(dir, name, now, tape)?, take(to_dir, to_name, now, tape)?);
+                put(dir, name, other, false, now, tape)?;
+                put(to_dir, to_name, one, false, now, tape)?;
             }
             Step::Remove { dir, name, leave } => {
-                if let Some(gone) = inode(dir)?.write().children.remove(name.as_bytes()) {
-                    unlink(&gone)?;
+                if let Some(gone) = pull(dir, name, tape)? {
+                    unlink(&gone, tape)?;
                 }
-                touch(dir, now)?;
-                self.leave(dir, name, leave, now)?;
+                touch(dir, now, tape)?;
+                self.leave(dir, name, leave, now, tape)?;
             }
-            Step::Set { node, change } => inode(node)?.write().set(change),
+            Step::Set { node, change } => {
+                tape.note_state(node)?;
+                inode(node)?.write().set(change);
+            }
         }
         Ok(())
     }
 
-    fn leave(&self, dir: &Node, name: Name<'_>, leave: Leave, now: Time) -> Result<()> {
+    fn leave(&self, dir: &Node, name: Name<'_>, leave: Leave, now: Time, tape: &mut Tape) -> Result<()> {
         match leave {
             Leave::Nothing => Ok(()),
-            Leave::Whiteout => put(dir, name, self.whiteout(), false, now),
+            Leave::Whiteout => put(dir, name, self.whiteout(), false, now, tape),
         }
     }
 
@@ -205,27 +224,39 @@ fn inode(node: &Node) -> Result<&Inode> {
     node.pinned().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "use node").because("it is of another layer"))
 }
 
-fn touch(dir: &Node, now: Time) -> Result<()> {
+fn touch(dir: &Node, now: Time, tape: &mut Tape) -> Result<()> {
+    tape.note_state(dir)?;
     let mut state = inode(dir)?.write();
     state.attrs.mtime = now;
     state.version += 1;
     Ok(())
 }
 
-fn put(dir: &Node, name: Name<'_>, node: Node, quiet: bool, now: Time) -> Result<()> {
-    if let Some(gone) = inode(dir)?.write().children.insert(name.to_owned(), node) {
-        unlink(&gone)?;
+fn put(dir: &Node, name: Name<'_>, node: Node, quiet: bool, now: Time, tape: &mut Tape) -> Result<()> {
+    let gone = inode(dir)?.write().children.insert(name.to_owned(), node);
+    tape.note_name(dir, name, gone.as_ref());
+    if let Some(gone) = gone {
+        unlink(&gone, tape)?;
     }
-    if quiet { Ok(()) } else { touch(dir, now) }
+    if quiet { Ok(()) } else { touch(dir, now, tape) }
 }
 
-fn take(dir: &Node, name: Name<'_>, now: Time) -> Result<Node> {
+fn pull(dir: &Node, name: Name<'_>, tape: &mut Tape) -> Result<Option<Node>> {
     let found = inode(dir)?.write().children.remove(name.as_bytes());
-    touch(dir, now)?;
+    if found.is_some() {
+        tape.note_name(dir, name, found.as_ref());
+    }
+    Ok(found)
+}
+
+fn take(dir: &Node, name: Name<'_>, now: Time, tape: &mut Tape) -> Result<Node> {
+    let found = pull(dir, name, tape)?;
+    touch(dir, now, tape)?;
     found.ok_or_else(|| Error::new(ErrorKind::NotFound, "move").at_bytes(name.as_bytes()))
 }
 
-fn unlink(node: &Node) -> Result<()> {
+fn unlink(node: &Node, tape: &mut Tape) -> Result<()> {
+    tape.note_state(node)?;
     let mut state = inode(node)?.write();
     state.nlink = state.nlink.saturating_sub(1);
     state.version += 1;
@@ -293,7 +324,13 @@ impl WritableLayer for Memory {
     fn open_mut(&self, file: &Node) -> Result<Arc<dyn BlobMut>> {
         match inode(file)? {
             Inode { given: Some(_), .. } => Err(Error::new(ErrorKind::Unsupported, "write").in_layer(&self.caps.name)),
-            inode => Ok(inode.content.clone()),
+            inode => {
+                // What is staged has no content to come back to.
+                if inode.read().nlink > 0 {
+                    self.tape().note_content(file, inode);
+                }
+                Ok(inode.content.clone())
+            }
         }
     }
 
@@ -303,7 +340,8 @@ impl WritableLayer for Memory {
 
     fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
         let _tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-        steps.iter().try_for_each(|step| self.apply(step, now))
+        let mut tape = self.tape();
+        steps.iter().try_for_each(|step| self.apply(step, now, &mut tape))
     }
 
     fn settle(&self) -> Result<()> {

@@ -256,7 +256,9 @@ impl Table {
         match &event.deed {
             Deed::Created if own => Vec::new(),
             Deed::Removed if own => self.vacate(&event.path, own),
-            Deed::Created | Deed::Removed | Deed::Whiteout | Deed::Discarded => self.vacate(&event.path, own),
+            Deed::Created | Deed::Removed | Deed::Whiteout | Deed::Discarded | Deed::Restored => {
+                self.vacate(&event.path, own)
+            }
             Deed::Moved(from) => self.follow_move(from, event, own),
             Deed::Modified if own => Vec::new(),
             Deed::Modified => self.replaced(&event.path),

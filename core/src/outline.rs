@@ -1,0 +1,262 @@
+//! A tree as it is drawn: the lines of those directories that are open, by their number.
+//!
+//! Lines are made when they are asked for. A directory that is open keeps how many lines it has and every 256th of
+//! their names, so that a million of them cost little and none is read twice. What changes is counted anew.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    Error, ErrorKind, Kind, NameBuf, Overlay, Result, VPath,
+    overlay::{Deed, Detail, Event, Follow, Shown},
+};
+
+/// Between two names that are kept.
+const STRIDE: usize = 256;
+/// Lines that are counted at once.
+const PAGE: usize = 16 * 1024;
+
+/// Which directories are open, and how long they are.
+#[derive(Debug)]
+pub struct Outline {
+    whiteouts: bool,
+    root: Branch,
+}
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where.
+    pub path: VPath,
+    /// How deep, 1 for what is in the root.
+    pub level: usize,
+    /// Its place among those in the same directory, from 0.
+    pub position: usize,
+    /// How many there are in the same directory.
+    pub siblings: usize,
+    /// Whether it is a directory that is open.
+    pub open: bool,
+    /// What shows there.
+    pub shown: Shown,
+}
+
+/// A directory that is open.
+#[derive(Debug, Default)]
+struct Branch {
+    /// Its place among its siblings.
+    at: usize,
+    /// How many lines it has itself; unknown at first and after a change.
+    count: Option<usize>,
+    /// The names of its lines 255, 511, …
+    marks: Vec<NameBuf>,
+    open: BTreeMap<NameBuf, Branch>,
+}
+
+/// A part of an outline being read.
+struct Window<'a> {
+    overlay: &'a Arc<Overlay>,
+    detail: Detail,
+    skip: usize,
+    want: usize,
+    rows: Vec<Row>,
+}
+
+impl Outline {
+    /// Returns an outline of which the root alone is open; with `whiteouts` they have lines, too.
+    pub fn new(whiteouts: bool) -> Self {
+        Self { whiteouts, root: Branch::default() }
+    }
+
+    /// Returns whether whiteouts have lines.
+    pub fn has_whiteouts(&self) -> bool {
+        self.whiteouts
+    }
+
+    /// Returns how many lines there are.
+    pub fn total(&mut self, overlay: &Arc<Overlay>) -> Result<usize> {
+        self.root.freshen(overlay, &VPath::root(), self.whiteouts)?;
+        Ok(self.root.total())
+    }
+
+    /// Returns up to `count` lines from the line `start` on.
+    pub fn rows(&mut self, overlay: &Arc<Overlay>, start: usize, count: usize) -> Result<Vec<Row>> {
+        self.total(overlay)?;
+        let detail = Detail { stats: true, whiteouts: self.whiteouts };
+        let mut window = Window { overlay, detail, skip: start, want: count, rows: Vec::new() };
+        window.branch(&self.root, &VPath::root(), 1)?;
+        Ok(window.rows)
+    }
+
+    /// Opens a directory, and those above it.
+    ///
+    /// Refuses what is no directory (`NotADirectory`).
+    pub fn expand(&mut self, overlay: &Arc<Overlay>, path: &VPath) -> Result<()> {
+        if overlay.entry(path, Follow::No)?.stat.kind != Kind::Dir {
+            return Err(Error::new(ErrorKind::NotADirectory, "open").at(path));
+        }
+        let mut branch = &mut self.root;
+        for name in path.names() {
+            if !branch.open.contains_key(name.as_bytes()) {
+                branch.count = None;
+            }
+            branch = branch.open.entry(name.to_owned()).or_default();
+        }
+        Ok(())
+    }
+
+    /// Closes a directory; what was open beneath is so no more. The root stays open.
+    pub fn collapse(&mut self, path: &VPath) {
+        let Some((parent, name)) = path.split() else { return self.root.open.clear() };
+        if let Some(branch) = self.find(&parent) {
+            branch.open.remove(name.as_bytes());
+        }
+    }
+
+    /// Returns the number of a path's line, `None` when a directory above is closed.
+    pub fn row_of(&mut self, overlay: &Arc<Overlay>, path: &VPath) -> Result<Option<usize>> {
+        self.total(overlay)?;
+        let (mut branch, mut dir, mut row) = (&self.root, VPath::root(), 0);
+        let mut names = path.names().peekable();
+        while let Some(name) = names.next() {
+            let Some(at) = branch.position(overlay, &dir, name.as_bytes(), self.whiteouts)? else { return Ok(None) };
+            row += at + branch.open.values().filter(|open| open.at < at).map(Branch::total).sum::<usize>();
+            if names.peek().is_none() {
+                return Ok(Some(row));
+            }
+            let Some(open) = branch.open.get(name.as_bytes()) else { return Ok(None) };
+            (branch, row) = (open, row + 1);
+            dir.push(name);
+        }
+        Ok(None)
+    }
+
+    /// Takes notice of what the overlay did.
+    pub fn follow(&mut self, event: &Event) {
+        if let Deed::Moved(from) = &event.deed {
+            self.forget(from);
+        }
+        self.forget(&event.path);
+    }
+
+    /// Counts everything anew.
+    pub fn forget_all(&mut self) {
+        self.root.forget();
+    }
+
+    /// Counts anew what a change at a path may have changed.
+    fn forget(&mut self, path: &VPath) {
+        if let Some((parent, _)) = path.split()
+            && let Some(branch) = self.find(&parent)
+        {
+            branch.count = None;
+        }
+        if let Some(branch) = self.find(path) {
+            branch.forget();
+        }
+    }
+
+    fn find(&mut self, path: &VPath) -> Option<&mut Branch> {
+        path.names().try_fold(&mut self.root, |branch, name| branch.open.get_mut(name.as_bytes()))
+    }
+}
+
+impl Branch {
+    fn total(&self) -> usize {
+        self.count.unwrap_or_default() + self.open.values().map(Branch::total).sum::<usize>()
+    }
+
+    fn forget(&mut self) {
+        self.count = None;
+        self.open.values_mut().for_each(Branch::forget);
+    }
+
+    /// Counts what is not counted; what is no directory any more is closed.
+    fn freshen(&mut self, overlay: &Arc<Overlay>, path: &VPath, whiteouts: bool) -> Result<()> {
+        if self.count.is_none() {
+            self.count(overlay, path, whiteouts)?;
+        }
+        let mut gone = Vec::new();
+        for (name, branch) in &mut self.open {
+            match branch.freshen(overlay, &path.join(name.as_name()), whiteouts) {
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => gone.push(name.clone()),
+                done => done?,
+            }
+        }
+        gone.iter().for_each(|name| drop(self.open.remove(name)));
+        Ok(())
+    }
+
+    fn count(&mut self, overlay: &Arc<Overlay>, path: &VPath, whiteouts: bool) -> Result<()> {
+        let detail = Detail { stats: false, whiteouts };
+        let (mut count, mut after, mut open) = (0, None::<NameBuf>, BTreeMap::new());
+        self.marks.clear();
+        loop {
+            let page = overlay.list(path, after.as_ref().map(NameBuf::as_name), PAGE, detail)?;
+            for line in &page {
+                if line.kind == Kind::Dir
+                    && let Some(branch) = self.open.remove(line.name.as_bytes())
+                {
+                    open.insert(line.name.clone(), Branch { at: count, ..branch });
+                }
+                count += 1;
+                if count % STRIDE == 0 {
+                    self.marks.push(line.name.clone());
+                }
+            }
+            after = page.last().map(|line| line.name.clone());
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        (self.count, self.open) = (Some(count), open);
+        Ok(())
+    }
+
+    /// Returns the place of a name among the lines.
+    fn position(&self, overlay: &Overlay, dir: &VPath, name: &[u8], whiteouts: bool) -> Result<Option<usize>> {
+        let mark = self.marks.partition_point(|mark| mark.as_bytes() < name);
+        let after = mark.checked_sub(1).map(|at| self.marks[at].as_name());
+        let lines = overlay.list(dir, after, STRIDE, Detail { stats: false, whiteouts })?;
+        let found = lines.iter().position(|line| line.name.as_bytes() == name);
+        Ok(found.map(|at| mark * STRIDE + at))
+    }
+}
+
+impl Window<'_> {
+    fn branch(&mut self, branch: &Branch, path: &VPath, level: usize) -> Result<()> {
+        let mut from = 0;
+        let mut open: Vec<(&NameBuf, &Branch)> = branch.open.iter().collect();
+        open.retain(|(_, inner)| inner.count.is_some());
+        for (name, inner) in open {
+            self.lines(branch, path, level, from..inner.at + 1)?;
+            from = inner.at + 1;
+            if self.want == 0 {
+                return Ok(());
+            }
+            match self.skip.checked_sub(inner.total()) {
+                Some(rest) => self.skip = rest,
+                None => self.branch(inner, &path.join(name.as_name()), level + 1)?,
+            }
+        }
+        self.lines(branch, path, level, from..branch.count.unwrap_or_default())
+    }
+
+    /// Takes those of a directory's lines that are wanted.
+    fn lines(&mut self, branch: &Branch, path: &VPath, level: usize, range: std::ops::Range<usize>) -> Result<()> {
+        let skipped = self.skip.min(range.len());
+        self.skip -= skipped;
+        let (first, want) = (range.start + skipped, self.want.min(range.len() - skipped));
+        if want == 0 {
+            return Ok(());
+        }
+        let mark = first / STRIDE;
+        let after = mark.checked_sub(1).and_then(|at| branch.marks.get(at)).map(NameBuf::as_name);
+        let lines = self.overlay.list(path, after, first - mark * STRIDE + want, self.detail)?;
+        for (position, shown) in (mark * STRIDE..).zip(lines).skip(first - mark * STRIDE) {
+            let open = branch.open.contains_key(shown.name.as_bytes());
+            let (path, siblings) = (path.join(shown.name.as_name()), branch.count.unwrap_or_default());
+            self.rows.push(Row { path, level, position, siblings, open, shown });
+        }
+        self.want -= want;
+        Ok(())
+    }
+}
