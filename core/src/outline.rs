@@ -66,9 +66,12 @@ impl Outline {
         Self { whiteouts, root: Branch::default() }
     }
 
-    /// Returns whether whiteouts have lines.
-    pub fn has_whiteouts(&self) -> bool {
-        self.whiteouts
+    /// Gives whiteouts lines, or takes them away.
+    pub fn show_whiteouts(&mut self, show: bool) {
+        if self.whiteouts != show {
+            self.whiteouts = show;
+            self.forget_all();
+        }
     }
 
     /// Returns how many lines there are.

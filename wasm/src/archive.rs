@@ -163,7 +163,7 @@ impl Stack {
         let into = path(&given.path.as_deref().unwrap_or_default().into())?;
         let source = Watched::over(source::open(from)?);
         self.long(function(&progress)?, |state| {
-            let imported = import(state.overlay(), &ctx(), source, &into, &options)?;
+            let imported = state.noted(|state| Ok(import(state.overlay(), &ctx(), source, &into, &options)?))?;
             answer(&ImportBody::of(&imported))
         })
     }

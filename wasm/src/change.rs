@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ovl_core::{
     Blob, Change, ErrorKind, Overlay, Result as CoreResult, VPath,
+    layers::memory::Memory,
     overlay::{At, Ctx, Done, Follow, PutOptions, Removal, RenameHow},
-    report::{AttrValue, EntryBody},
+    report::{AttrValue, EntryBody, readable_path},
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -118,6 +119,16 @@ impl State {
         }
     }
 
+    /// Makes a change that can be taken back as a whole, also what there is of one that failed.
+    pub(crate) fn noted<T>(&self, change: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let before = self.log.latest();
+        let done = change(self);
+        if let Some(upper) = &self.upper {
+            upper.end_change(self.log.paths_after(before));
+        }
+        done
+    }
+
     fn tell(&self, done: &Done) -> Result<JsValue> {
         let info = done.info.as_ref();
         let entry = info.map(|info| self.view.describe(&info.path)).transpose()?.map(|(_, entry)| entry);
@@ -128,8 +139,19 @@ impl State {
 impl Stack {
     fn change(&self, change: impl FnOnce(&State, &Arc<Overlay>, &Ctx) -> CoreResult<Done>) -> Result<JsValue> {
         self.run(|state| {
-            let done = change(state, state.overlay(), &ctx())?;
+            let done = state.noted(|state| Ok(change(state, state.overlay(), &ctx())?))?;
             state.tell(&done)
+        })
+    }
+}
+
+impl Stack {
+    fn restore(&self, restore: fn(&Memory) -> CoreResult<Option<Vec<VPath>>>) -> Result<JsValue> {
+        self.run(|state| {
+            let Some(upper) = &state.upper else { return Ok(JsValue::UNDEFINED) };
+            let paths = state.overlay().restore(|| restore(upper))?;
+            let paths = paths.map(|paths| paths.iter().map(|path| readable_path(path).0).collect::<Vec<_>>());
+            paths.map_or(Ok(JsValue::UNDEFINED), |paths| answer(&paths))
         })
     }
 }
@@ -292,5 +314,29 @@ impl Stack {
     pub fn discard(&self, #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue) -> Result<JsValue> {
         let path = path(at)?;
         self.change(|_, overlay, ctx| overlay.discard(ctx, &path))
+    }
+
+    /// Takes the last change back. Returns the paths that it concerned, `undefined` when there is none.
+    #[wasm_bindgen(unchecked_return_type = "string[] | undefined")]
+    pub fn undo(&self) -> Result<JsValue> {
+        self.restore(Memory::undo)
+    }
+
+    /// Makes the change again that was taken back last.
+    #[wasm_bindgen(unchecked_return_type = "string[] | undefined")]
+    pub fn redo(&self) -> Result<JsValue> {
+        self.restore(Memory::redo)
+    }
+
+    /// Returns how many changes can be taken back.
+    #[wasm_bindgen(js_name = canUndo)]
+    pub fn can_undo(&self) -> Result<usize> {
+        self.run(|state| Ok(state.upper.as_ref().map_or(0, |upper| upper.changes_kept().0)))
+    }
+
+    /// Returns how many changes can be made again.
+    #[wasm_bindgen(js_name = canRedo)]
+    pub fn can_redo(&self) -> Result<usize> {
+        self.run(|state| Ok(state.upper.as_ref().map_or(0, |upper| upper.changes_kept().1)))
     }
 }

@@ -7,6 +7,7 @@
 //! tell       changes and events
 //! tree       trees that are handed over
 //! archive    exports and imports
+//! outline    the tree as it is drawn
 //! value      what comes from JavaScript and what goes there
 //! source     bytes that lie in JavaScript, read piece by piece
 //! progress   how far long work is, and whether it goes on
@@ -19,6 +20,7 @@ mod archive;
 mod change;
 mod fail;
 mod look;
+mod outline;
 mod progress;
 mod source;
 mod stack;

@@ -12,6 +12,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::Result,
+    progress,
     stack::Stack,
     value::{after, answer, function, limit, options, path, whole},
 };
@@ -29,6 +30,24 @@ struct ListOptions {
 #[serde(default, deny_unknown_fields)]
 struct DigestOptions {
     layer: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PageOptions {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// The names of a directory in all layers.
+#[derive(Serialize)]
+struct Xray {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+    rows: Vec<WhyBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// A page of a directory.
@@ -58,7 +77,18 @@ fn list(view: &View, at: &VPath, given: &ListOptions) -> Result<JsValue> {
     answer(&Page { path, path_b64, entries, next_cursor: next })
 }
 
-/// Reads a part of a file, a following one by default to its end.
+fn xray(view: &View, at: &VPath, after: Option<&VPath>, limit: usize) -> Result<JsValue> {
+    let mut rows = view.tree.xray(at, after.and_then(VPath::last), limit + 1)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().filter(|_| more).and_then(|row| row.path.last());
+    let next_cursor = last.map(|name| cursor(&VPath::root().join(name)));
+    let rows = rows.iter().map(|row| WhyBody::of(row, &view.ids)).collect();
+    let (path, path_b64) = readable_path(at);
+    answer(&Xray { path, path_b64, rows, next_cursor })
+}
+
+/// Reads a part of a file, by default all of it.
 fn read(view: &View, at: &VPath, offset: Option<f64>, length: Option<f64>) -> Result<Uint8Array> {
     let (_, blob) = view.tree.open(at, Follow::Yes)?;
     let offset = whole(offset.unwrap_or(0.0))?;
@@ -150,17 +180,34 @@ impl Stack {
         self.run(|state| answer(&WhyBody::of(&state.overlay().why(&path)?, &state.view.ids)))
     }
 
+    /// Tells the same of every name that any layer has in a directory, hidden ones too.
+    #[wasm_bindgen(unchecked_return_type = "Xray")]
+    pub fn xray(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "PageOptions")] given: JsValue,
+    ) -> Result<JsValue> {
+        let (path, PageOptions { limit: most, cursor }) = (path(at)?, options(&given)?);
+        let (limit, after) = (limit(most)?, after(cursor.as_deref())?);
+        self.run(|state| xray(&state.view, &path, after.as_ref(), limit))
+    }
+
     /// Returns BLAKE3 of a file's content, or of everything in a directory.
     pub fn digest(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "DigestOptions")] given: JsValue,
-        #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "Progress")] listener: JsValue,
     ) -> Result<String> {
         let (path, DigestOptions { layer }) = (path(at)?, options(&given)?);
-        self.long(function(&progress)?, |state| {
+        self.long(function(&listener)?, |state| {
             let tree = layer.map_or(Ok(Tree::Merged), |id| state.index(&id).map(Tree::Layer))?;
-            Ok(state.overlay().digest(tree, &path)?.to_string())
+            let mut done = 0;
+            let digest = state.overlay().digest_heard(tree, &path, &mut |bytes| {
+                done += bytes;
+                progress::tell(done, None)
+            });
+            Ok(digest?.to_string())
         })
     }
 }

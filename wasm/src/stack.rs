@@ -17,6 +17,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::{Failure, Result},
+    outline::Drawn,
     progress::{self, Watched},
     source,
     tell::Log,
@@ -35,6 +36,8 @@ pub struct Stack {
 /// A stack as it is arranged.
 pub(crate) struct State {
     policy: Policy,
+    /// How many changes can be taken back.
+    room: usize,
     pub(crate) upper: Option<Arc<Memory>>,
     lowers: Vec<Lower>,
     /// How many lowers there have ever been.
@@ -43,6 +46,7 @@ pub(crate) struct State {
     pub(crate) view: View,
     /// Counts the changes before this arrangement, each arranging among them.
     base: u64,
+    pub(crate) drawn: Drawn,
 }
 
 struct Lower {
@@ -56,11 +60,12 @@ struct Lower {
 struct StackOptions {
     upper: bool,
     redirect_dir: bool,
+    undo: usize,
 }
 
 impl Default for StackOptions {
     fn default() -> Self {
-        Self { upper: true, redirect_dir: true }
+        Self { upper: true, redirect_dir: true, undo: 100 }
     }
 }
 
@@ -121,10 +126,11 @@ impl Stack {
 impl State {
     fn new(options: &StackOptions) -> CoreResult<Self> {
         let policy = Policy { redirect_dir: options.redirect_dir };
-        let upper = options.upper.then(|| Memory::new("upper", nonce()));
+        let upper = options.upper.then(|| Memory::with_undo("upper", nonce(), options.undo));
         let log = Arc::new(Log::default());
         let view = arranged(upper.as_ref(), &[], policy, &log, 0)?;
-        Ok(Self { policy, upper, lowers: Vec::new(), named: 0, log, view, base: 0 })
+        let (room, lowers, drawn) = (options.undo, Vec::new(), Drawn::default());
+        Ok(Self { policy, room, upper, lowers, named: 0, log, view, base: 0, drawn })
     }
 
     pub(crate) fn overlay(&self) -> &Arc<Overlay> {
@@ -140,6 +146,7 @@ impl State {
         let base = self.generation() + 1;
         self.view = arranged(self.upper.as_ref(), &self.lowers, self.policy, &self.log, base)?;
         self.base = base;
+        self.drawn.forget();
         Ok(())
     }
 
@@ -291,7 +298,8 @@ impl Stack {
     pub fn freeze(&self) -> Result<String> {
         self.run(|state| {
             let refused = || Failure::from(ovl_core::Error::new(ovl_core::ErrorKind::NoUpper, "freeze"));
-            let frozen = state.upper.replace(Memory::new("upper", nonce())).ok_or_else(refused)?;
+            let frozen = state.upper.take().ok_or_else(refused)?;
+            state.upper = Some(Memory::with_undo("upper", nonce(), state.room));
             state.add(frozen, Some(0))
         })
     }

@@ -8,7 +8,7 @@ use std::{
 
 use ovl_core::{
     VPath,
-    overlay::Event,
+    overlay::{Deed, Event},
     report::{ChangeBody, ChangesPage, EventBody},
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,33 @@ impl Log {
         if kept.events.len() > KEPT {
             kept.events.pop_front();
         }
+    }
+
+    /// Returns the events after a number, `None` when some of them are no longer kept.
+    pub(crate) fn after(&self, number: u64) -> Option<Vec<Event>> {
+        let kept = self.kept();
+        let first = kept.latest - kept.events.len() as u64;
+        let skipped = usize::try_from(number.checked_sub(first)?).unwrap_or(usize::MAX);
+        Some(kept.events.iter().skip(skipped).cloned().collect())
+    }
+
+    /// Returns the paths of the events after a number, each once.
+    pub(crate) fn paths_after(&self, number: u64) -> Vec<VPath> {
+        let mut paths = Vec::new();
+        for event in self.after(number).unwrap_or_default() {
+            let from = if let Deed::Moved(from) = event.deed { Some(from) } else { None };
+            for path in [event.path].into_iter().chain(from) {
+                if paths.last() != Some(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+        paths
+    }
+
+    /// Returns the number of the last event.
+    pub(crate) fn latest(&self) -> u64 {
+        self.kept().latest
     }
 
     // A push is whole before the lock is given back.

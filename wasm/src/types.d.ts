@@ -86,6 +86,19 @@ export interface ListOptions {
   shadowed?: boolean;
 }
 
+export interface PageOptions {
+  /** Names of one page, 1 to 10,000; 1,000 by default. */
+  limit?: number;
+  cursor?: string;
+}
+
+export interface RowsOptions {
+  /** Whiteouts have rows, too; all is counted anew when this changes. */
+  whiteouts?: boolean;
+  /** Fills in `shadowed`. */
+  shadowed?: boolean;
+}
+
 /** What one layer says about a path. */
 export interface Verdict {
   layer: string;
