@@ -93,7 +93,7 @@ pub struct Mounted {
 ///
 /// # Errors
 /// A mount point within a layer (`InvalidInput`), one that is missing (`NotFound`) or no directory (`NotADirectory`), and
-/// what [`device::mount`] refuses.
+/// what the kernel and, without root, `fusermount3` refuse.
 pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Mounted> {
     let failed = |error: io::Error| Error::from(error).at_bytes(at.as_os_str().as_encoded_bytes());
     check_point(at, options)?;
