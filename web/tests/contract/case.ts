@@ -1,0 +1,82 @@
+/** What a case is, and what it is given. */
+import { expect } from "vitest";
+import { OvlError, type OvlDriver, type OvlEvent } from "../../src/driver/driver";
+import { draw } from "./drawing";
+
+export interface Case {
+  name: string;
+  /** Lowers from the top, drawn. */
+  lowers: string[];
+  run(at: Scene): Promise<void>;
+}
+
+/** One overlay with what a case asks of it. */
+export class Scene {
+  constructor(readonly driver: OvlDriver) {}
+
+  merged(): Promise<string> {
+    return draw(this.driver);
+  }
+
+  layer(id: string): Promise<string> {
+    return draw(this.driver, id);
+  }
+
+  async text(path: string, layer?: string): Promise<string> {
+    return new TextDecoder().decode(await this.driver.read(path, { layer }));
+  }
+
+  write(path: string, text: string) {
+    return this.driver.write(path, bytes(text));
+  }
+
+  append(path: string, text: string) {
+    return this.driver.append(path, bytes(text));
+  }
+
+  async what(): Promise<string> {
+    return (await this.driver.changes()).map(({ what, path }) => `${what} ${path}`).join(", ");
+  }
+
+  /** One word a layer: what it has there, and what becomes of it. */
+  async fates(path: string): Promise<string> {
+    const why = await this.driver.why(path);
+    return why.layers.map(({ found, fate }) => (found ? `${found}:${fate}` : fate)).join(" ");
+  }
+
+  async fails(code: string, work: Promise<unknown>): Promise<OvlError> {
+    const error = await work.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(error, `fails with ${code}`).toBeInstanceOf(OvlError);
+    expect((error as OvlError).code).toBe(code);
+    return error as OvlError;
+  }
+
+  /** Does the work and returns what was told of it, until something of this kind came. */
+  async told(last: string, work: () => Promise<unknown>): Promise<OvlEvent[]> {
+    const events: OvlEvent[] = [];
+    let stop = (): void => {};
+    const heard = new Promise<void>((done) => {
+      stop = this.driver.follow((event) => {
+        events.push(event);
+        if (event.kind === last) done();
+      });
+    });
+    await new Promise((done) => setTimeout(done, 150)); // The connection is up.
+    await work();
+    await heard;
+    stop();
+    return events;
+  }
+
+  async names(hidden = false, start = 0, count = 1000): Promise<string> {
+    const { rows } = await this.driver.rows(start, count, hidden);
+    return rows.map((row) => `${row.level}${row.open ? "v" : ""}${row.entry.path}`).join(" ");
+  }
+}
+
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
