@@ -139,8 +139,8 @@ export interface OvlDriver {
   export(options: ExportOptions): Promise<Blob>;
   import(archive: Blob): Promise<Import>;
 
-  /** Calls back for each event until the returned function is called. */
-  follow(heard: (event: OvlEvent) => void): () => void;
+  /** Calls back for each event until the returned function is called; `connected` says when none is missed any more. */
+  follow(heard: (event: OvlEvent) => void, connected?: (up: boolean) => void): () => void;
   close(): void;
 }
 

@@ -54,21 +54,24 @@ export class Scene {
     return error as OvlError;
   }
 
-  /** Does the work and returns what was told of it, until something of this kind came. */
-  async told(last: string, work: () => Promise<unknown>): Promise<OvlEvent[]> {
+  /** Does the work and returns what was told of it: everything before a last change of another file. */
+  async told(work: () => Promise<unknown>): Promise<OvlEvent[]> {
     const events: OvlEvent[] = [];
+    let hear = (): void => {};
+    const heard = new Promise<void>((done) => (hear = done));
     let stop = (): void => {};
-    const heard = new Promise<void>((done) => {
-      stop = this.driver.follow((event) => {
+    await new Promise<void>((connected) => {
+      const tell = (event: OvlEvent): void => {
         events.push(event);
-        if (event.kind === last) done();
-      });
+        if (event.path === "/last") hear();
+      };
+      stop = this.driver.follow(tell, () => connected());
     });
-    await new Promise((done) => setTimeout(done, 150)); // The connection is up.
     await work();
+    await this.write("/last", "");
     await heard;
     stop();
-    return events;
+    return events.filter(({ path }) => path !== "/last");
   }
 
   async names(hidden = false, start = 0, count = 1000): Promise<string> {

@@ -186,13 +186,14 @@ export class HttpDriver implements OvlDriver {
     return response.json() as Promise<Import>;
   }
 
-  follow(heard: (event: OvlEvent) => void): () => void {
-    return follow(this.requests, (event) => {
+  follow(heard: (event: OvlEvent) => void, connected?: (up: boolean) => void): () => void {
+    const told = (event: OvlEvent): void => {
       if (event.kind === "overflow" || event.kind === "discarded") this.tree.touchAll();
       this.tree.touch(event.path);
       if (event.from) this.tree.touch(event.from);
       heard(event);
-    });
+    };
+    return follow(this.requests, told, connected ?? (() => {}));
   }
 
   close(): void {}

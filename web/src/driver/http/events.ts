@@ -4,18 +4,22 @@ import type { Requests } from "./request";
 
 const PAUSE_MS = 1000;
 
-export function follow(requests: Requests, heard: (event: OvlEvent) => void): () => void {
+type Heard = (event: OvlEvent) => void;
+type Connected = (up: boolean) => void;
+
+export function follow(requests: Requests, heard: Heard, connected: Connected): () => void {
   const stop = new AbortController();
-  void listen(requests, heard, stop.signal);
+  void listen(requests, heard, connected, stop.signal);
   return () => stop.abort();
 }
 
-async function listen(requests: Requests, heard: (event: OvlEvent) => void, signal: AbortSignal): Promise<void> {
+async function listen(requests: Requests, heard: Heard, connected: Connected, signal: AbortSignal): Promise<void> {
   let last: string | undefined;
   while (!signal.aborted) {
     try {
       const headers: Record<string, string> = last === undefined ? {} : { "last-event-id": last };
       const response = await requests.send("GET", "/v1/events", { headers, signal });
+      connected(true);
       for await (const message of messages(response)) {
         last = message.id ?? last;
         if (message.data !== undefined) heard(JSON.parse(message.data) as OvlEvent);
@@ -25,6 +29,7 @@ async function listen(requests: Requests, heard: (event: OvlEvent) => void, sign
       if (last !== undefined && !signal.aborted) heard({ kind: "overflow", path: "/", generation: 0 });
       last = undefined;
     }
+    if (!signal.aborted) connected(false);
     await new Promise((done) => setTimeout(done, signal.aborted ? 0 : PAUSE_MS));
   }
 }
