@@ -22,7 +22,9 @@ export type Why = Schemas["WhyBody"];
 export type Verdict = Schemas["VerdictBody"];
 export type Import = Schemas["Import"];
 export type Patch = Partial<Pick<Schemas["EntryPatch"], "mode" | "mtime" | "uid" | "gid" | "xattrs">>;
-export type OvlEvent = Schemas["EventBody"] & {
+export type OvlEvent = Omit<Schemas["EventBody"], "kind"> & {
+  /** `restored` where changes can be taken back. */
+  kind: Schemas["EventBody"]["kind"] | "restored";
   /** What the kernel's overlay would leave in its upper for this, where the driver tells it. */
   kernel?: string | null | undefined;
 };
@@ -121,6 +123,8 @@ export interface OvlDriver {
   rows(start: number, count: number, hidden: boolean): Promise<Rows>;
   expand(path: string): Promise<void>;
   collapse(path: string): Promise<void>;
+  /** Where a path stands among the rows; undefined when a directory above it is closed, or it is not there. */
+  rowOf(path: string): Promise<number | undefined>;
   /** Calls back when rows came that nobody asked for: more of a long directory. */
   grown: (() => void) | undefined;
 

@@ -202,6 +202,14 @@ export const reading: Case[] = [
     },
   },
   {
+    name: "rows: a path is found among them, while it is in an open directory",
+    lowers: DEEP,
+    async run({ driver }) {
+      await driver.expand("/d");
+      expect([await driver.rowOf("/d/sub"), await driver.rowOf("/top"), await driver.rowOf("/d/sub/x")]).toEqual([3, 4, undefined]);
+    },
+  },
+  {
     name: "rows tell their place among their siblings",
     lowers: DEEP,
     async run({ driver }) {

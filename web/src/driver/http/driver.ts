@@ -26,6 +26,12 @@ type Schemas = components["schemas"];
 const PAGE = 10_000;
 const ROW_FIELDS = "path,path_b64,name,kind,size,mode,mtime,layer,shadowed";
 
+export interface Health {
+  alive: boolean;
+  ready: boolean;
+  requests: number | undefined;
+}
+
 export class HttpDriver implements OvlDriver {
   readonly can = { stack: false, shared: true };
   grown: (() => void) | undefined;
@@ -51,6 +57,15 @@ export class HttpDriver implements OvlDriver {
 
   async version(): Promise<string> {
     return (await this.requests.get<Schemas["About"]>("/v1")).version;
+  }
+
+  /** How the server does; what does not answer is false or missing. */
+  async health(): Promise<Health> {
+    const answers = (route: string): Promise<boolean> => this.requests.send("GET", route).then(() => true, () => false);
+    const [alive, ready] = await Promise.all([answers("/healthz"), answers("/readyz")]);
+    const metrics = await this.requests.send("GET", "/metrics").then((response) => response.text(), () => "");
+    const counts = [...metrics.matchAll(/^ovl_requests_total\{[^}]*\} (\d+)/gm)].map(([, count]) => Number(count));
+    return { alive, ready, requests: counts.length > 0 ? counts.reduce((sum, count) => sum + count, 0) : undefined };
   }
 
   overlay(): Promise<Overlay> {
@@ -125,6 +140,10 @@ export class HttpDriver implements OvlDriver {
 
   async collapse(path: string): Promise<void> {
     this.tree.collapse(path);
+  }
+
+  async rowOf(path: string): Promise<number | undefined> {
+    return this.tree.rowOf(path);
   }
 
   async write(path: string, content: Uint8Array): Promise<Written> {

@@ -59,6 +59,12 @@ export class OpenTree {
     return { total: root.rows, rows };
   }
 
+  async rowOf(path: string): Promise<number | undefined> {
+    const { rows } = await this.rows(0, Infinity, this.hidden);
+    const at = rows.findIndex(({ entry }) => entry.path === path);
+    return at < 0 ? undefined : at;
+  }
+
   /** Loads the first page; the others come behind it, while the rows are looked at. */
   private async load(path: string, dir: Dir): Promise<void> {
     dir.stale = false;

@@ -1,0 +1,157 @@
+/** The workbench: one overlay, what is seen of it, and what was done to it. */
+import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Rows, type Why } from "../driver/driver";
+import { MOST, Player, type Beat } from "./player.svelte";
+import { told } from "./words";
+
+export interface LogLine {
+  event: OvlEvent;
+  sentence: string;
+}
+
+const KEPT = 500;
+/** Events that come within this time belong to one change. */
+const TOGETHER_MS = 40;
+
+export class Bench {
+  overlay = $state.raw<Overlay | undefined>();
+  view = $state.raw<Rows & { start: number }>({ start: 0, total: 0, rows: [] });
+  whys = $state.raw(new Map<string, Why>());
+  changes = $state.raw<Change[]>([]);
+  log = $state.raw<LogLine[]>([]);
+  selected = $state("/");
+  /** The row of the selection. */
+  cursor = $state(0);
+  xray = $state(true);
+  hidden = $state(false);
+  /** For the live region. */
+  said = $state("");
+  problem = $state.raw<OvlError | undefined>();
+  connected = $state(false);
+  uploaded = $state(0);
+  /** Counts what was refreshed, for parts that read for themselves. */
+  version = $state(0);
+  /** Counts the times that a row is to be brought into sight. */
+  revealed = $state(0);
+  readonly player = new Player();
+  /** Called after each change, to keep the session. */
+  settled: (() => void) | undefined;
+  private wanted = { start: 0, count: 60 };
+  private pending: OvlEvent[] = [];
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private settling: Promise<void> | undefined;
+  private readonly stop: () => void;
+
+  constructor(readonly driver: OvlDriver) {
+    driver.grown = () => void this.look(this.wanted.start, this.wanted.count);
+    this.stop = driver.follow(
+      (event) => this.heard(event),
+      (up) => (this.connected = up),
+    );
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      [this.overlay, this.changes] = await Promise.all([this.driver.overlay(), this.driver.changes()]);
+      await this.look(this.wanted.start, this.wanted.count);
+      this.uploaded = this.driver.uploaded;
+      this.version++;
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Shows these rows, with what each layer says when the x-ray is on. */
+  async look(start: number, count: number): Promise<void> {
+    this.wanted = { start, count };
+    const rows = await this.driver.rows(start, count, this.hidden || this.xray);
+    if (this.wanted.start !== start) return;
+    if (this.xray) {
+      const whys = await this.driver.xray(rows.rows.map((row) => row.entry.path));
+      if (this.wanted.start !== start) return;
+      this.whys = new Map(whys.map((why) => [why.path, why]));
+    }
+    this.view = { ...rows, start };
+  }
+
+  async toggle(path: string, open: boolean): Promise<void> {
+    await (open ? this.driver.expand(path) : this.driver.collapse(path));
+    await this.look(this.wanted.start, this.wanted.count);
+  }
+
+  /** Opens the directories above a path and selects it. */
+  async reveal(path: string): Promise<void> {
+    for (let at = path.indexOf("/", 1); at > 0; at = path.indexOf("/", at + 1)) await this.driver.expand(path.slice(0, at));
+    await this.look(this.wanted.start, this.wanted.count);
+    this.cursor = (await this.driver.rowOf(path)) ?? this.cursor;
+    this.selected = path;
+    this.revealed++;
+  }
+
+  /** Does one change; what fails is told, and is no exception. */
+  async act(change: (driver: OvlDriver) => Promise<unknown>): Promise<boolean> {
+    this.problem = undefined;
+    try {
+      await change(this.driver);
+    } catch (error) {
+      this.failed(error);
+      return false;
+    }
+    await this.settle();
+    return true;
+  }
+
+  /** Waits until what was done is shown. */
+  async settle(): Promise<void> {
+    clearTimeout(this.timer);
+    await new Promise((done) => setTimeout(done, TOGETHER_MS));
+    await this.settling;
+    this.settling = this.show(this.pending.splice(0));
+    await this.settling;
+  }
+
+  failed(error: unknown): void {
+    this.problem = error instanceof OvlError ? error : new OvlError("internal", String(error));
+    this.said = this.problem.message;
+  }
+
+  close(): void {
+    this.stop();
+    this.driver.close();
+  }
+
+  private heard(event: OvlEvent): void {
+    this.pending.push(event);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.settle(), TOGETHER_MS);
+  }
+
+  private async show(events: OvlEvent[]): Promise<void> {
+    const beats = events.length > MOST ? [] : await Promise.all(ordered(events).map((event) => this.beat(event)));
+    await this.player.play(beats, (sentence) => (this.said = sentence));
+    if (events.length > MOST) this.said = `${events.length} things happened; the event log has them.`;
+    const lines = events.map((event) => beats.find((beat) => beat.event === event) ?? { event, sentence: told(event) });
+    this.log = [...this.log, ...lines].slice(-KEPT);
+    await this.refresh();
+    if (events.length > 0) this.settled?.();
+  }
+
+  private async beat(event: OvlEvent): Promise<Beat> {
+    const from = event.kind === "copied_up" ? await this.origin(event.path) : undefined;
+    return { event, from, sentence: told(event, from) };
+  }
+
+  /** The layer that a path was copied up from: the first below the upper that has it. */
+  private async origin(path: string): Promise<string | undefined> {
+    const why = await this.driver.why(path).catch(() => undefined);
+    return why?.layers.find(({ layer, found }) => layer !== "upper" && found && found !== "whiteout")?.layer;
+  }
+}
+
+/** A copy-up comes before what needed it, though it is told with the same generation behind it. */
+function ordered(events: OvlEvent[]): OvlEvent[] {
+  const rank = ({ kind }: OvlEvent): number => (kind === "copied_up" ? 0 : 1);
+  return events
+    .map((event, at) => ({ event, at }))
+    .sort((a, b) => a.event.generation - b.event.generation || rank(a.event) - rank(b.event) || a.at - b.at)
+    .map(({ event }) => event);
+}

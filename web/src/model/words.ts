@@ -1,0 +1,71 @@
+/** One sentence for what happened, and one for why a path looks as it does. */
+import type { OvlEvent, Verdict, Why } from "../driver/driver";
+import { size, spoken } from "./layers";
+
+/** Says what an event did, to a person who looks at the stack. */
+export function told(event: OvlEvent, from?: string): string {
+  const { kind, path, bytes } = event;
+  switch (kind) {
+    case "created":
+      return `${path} was made, in the upper alone.`;
+    case "modified":
+      return `${path} was written in the upper.`;
+    case "metadata":
+      return `The metadata of ${path} changed in the upper.`;
+    case "removed":
+      return `${path} was removed.`;
+    case "copied_up":
+      return `${path} was copied up${bytes == null ? "" : `, ${size(bytes)},`} from ${from ? spoken(from) : "below"} to the upper. The original is as it was.`;
+    case "whiteout":
+      return `A whiteout for ${path} now lies in the upper. It hides what lies below; nothing below is deleted.`;
+    case "opaque":
+      return `${path} is opaque: it hides everything that the layers below have in it.`;
+    case "moved":
+      return `${event.from ?? "An entry"} was moved to ${path}.`;
+    case "discarded":
+      return `The change of ${path} was discarded: the layers below show again.`;
+    case "restored":
+      return `${path} is as it was before the last change.`;
+    default:
+      return "Some events were missed; everything was read anew.";
+  }
+}
+
+/** The answer in one sentence. */
+export function answer(why: Why): string {
+  const shown = why.layers.filter(({ fate }) => fate === "shows" || fate === "merges");
+  if (shown.length > 1) return `A merged directory: ${list(shown.map(({ layer }) => spoken(layer)))} each add to it.`;
+  const hidden = why.layers.filter(({ fate }) => fate === "hidden");
+  const below = hidden.length === 0 ? "" : ` It hides ${size(why.hidden_bytes)} in ${list(hidden.map(({ layer }) => spoken(layer)))}.`;
+  if (why.shown) return `${capital(spoken(why.shown))} shows it.${below}`;
+  const hider = hidden[0];
+  if (!hider) return "No layer has anything by this name.";
+  return `Nothing shows: ${because(hider)}. ${size(why.hidden_bytes)} still lie below.`;
+}
+
+/** What one layer says. */
+export function says(verdict: Verdict): string {
+  const { found, fate } = verdict;
+  const what = found === "whiteout" ? "a whiteout" : `a ${found === "dir" ? `directory${verdict.opaque ? ", opaque" : ""}` : found}`;
+  if (!found) return "has nothing here; the search goes on";
+  if (fate === "shows") return `has ${what}: it shows`;
+  if (fate === "merges") return `has ${what}: its entries show too`;
+  if (fate === "gives_content") return `has ${what}: its content shows, with the metadata from above`;
+  if (fate === "hides") return `has ${what}: it hides what lies below, and the search ends`;
+  return `has ${what}, which does not show: ${because(verdict)}`;
+}
+
+function because({ reason, hidden_by, hidden_at }: Verdict): string {
+  const where = `in ${spoken(hidden_by)}`;
+  if (reason === "whiteout") return `a whiteout ${where} at ${hidden_at} hides it`;
+  if (reason === "opaque") return `the opaque directory ${hidden_at} ${where} hides it`;
+  return `what stands ${where} at ${hidden_at} covers it`;
+}
+
+function list(parts: string[]): string {
+  return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
