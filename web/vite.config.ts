@@ -1,10 +1,16 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const [, version] = /^version = "(.*)"$/m.exec(readFileSync(at("../Cargo.toml"), "utf8"))!;
 
 export default defineConfig({
   plugins: [svelte()],
   base: "./",
-  build: { target: "es2023", modulePreload: { polyfill: false } },
+  define: { __VERSION__: JSON.stringify(version) },
+  build: { target: "es2023", manifest: true, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 1500 },
   worker: { format: "es" },
   server: { proxy: { "/v1": "http://127.0.0.1:8080", "/openapi.json": "http://127.0.0.1:8080" } },
   test: { include: ["tests/**/*.test.ts"], testTimeout: 20_000 },

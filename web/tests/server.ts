@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Drawn } from "./contract/drawing";
+import type { Item } from "../src/driver/driver";
 
 const BINARY = process.env["OVL_SERVER"] ?? join(import.meta.dirname, "../../target/debug/ovl-server");
 
@@ -12,12 +12,12 @@ export interface Server {
   end(): Promise<void>;
 }
 
-export async function serve(lowers: Drawn[]): Promise<Server> {
+export async function serve(lowers: Item[][]): Promise<Server> {
   const home = await mkdtemp(join(tmpdir(), "ovl-web-"));
   const flags: string[] = [];
-  for (const [index, drawn] of lowers.entries()) {
+  for (const [index, items] of lowers.entries()) {
     const lower = join(home, `lower-${index + 1}`);
-    await lay(lower, drawn);
+    await lay(lower, items);
     flags.push("--lower", lower);
   }
   if (lowers.length === 0) flags.push("--lower", "mem:");
@@ -28,14 +28,14 @@ export async function serve(lowers: Drawn[]): Promise<Server> {
   return { url, end: () => end(server, home) };
 }
 
-async function lay(root: string, { files, links }: Drawn): Promise<void> {
+async function lay(root: string, items: Item[]): Promise<void> {
   await mkdir(root, { recursive: true });
-  for (const [path, content] of Object.entries(files)) {
+  for (const { path, kind, content, target } of items) {
     const at = join(root, path);
-    if (content === null) await mkdir(at, { recursive: true });
-    else await (await mkdir(dirname(at), { recursive: true }), writeFile(at, content as string));
+    await mkdir(kind === "dir" ? at : dirname(at), { recursive: true });
+    if (target !== undefined) await symlink(target, at);
+    else if (kind !== "dir") await writeFile(at, content as string);
   }
-  for (const [path, target] of Object.entries(links)) await symlink(target, join(root, path));
 }
 
 async function address(server: ChildProcess, ready: string): Promise<string> {

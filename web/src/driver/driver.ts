@@ -148,19 +148,26 @@ export interface OvlDriver {
   close(): void;
 }
 
-/** Files of a tree that is handed over: a text or bytes each; `null` is a directory. */
-export type Files = Record<string, string | Uint8Array | Blob | null>;
+/** An object of a tree that is handed over; directories above it are made. */
+export interface Item {
+  path: string;
+  /** By default a file, or a symbolic link where there is a `target`. */
+  kind?: "file" | "dir" | "symlink" | "whiteout";
+  content?: string | Uint8Array | Blob;
+  target?: string;
+  mode?: string;
+  /** Whether a directory hides what lies below. */
+  opaque?: boolean;
+}
 
 /** A driver whose stack can be made and remade. */
 export interface StackDriver extends OvlDriver {
   /** Puts a zip in as a lower, at this place (0 is on top; by default beneath), and returns its id. */
   addZip(name: string, file: Blob | Uint8Array, at?: number): Promise<string>;
-  addFolder(name: string, files: Files, at?: number): Promise<string>;
+  addTree(name: string, items: Item[], at?: number): Promise<string>;
   /** Says which lowers take part, from the top; those not named are left out, and can come back. */
   arrange(ids: string[]): Promise<void>;
   dropLayer(id: string): Promise<void>;
-  /** The upper becomes the topmost lower; a new, empty one lies over it. */
-  freeze(name: string): Promise<string>;
   /** False when there is nothing to take back. */
   undo(): Promise<boolean>;
   redo(): Promise<boolean>;

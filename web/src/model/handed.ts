@@ -1,7 +1,7 @@
 /** Files that were dropped or picked, on their way to a stack. */
-import type { Files } from "../driver/driver";
+import type { Item } from "../driver/driver";
 
-export type Handed = { kind: "zip"; name: string; file: File } | { kind: "folder"; name: string; files: Files };
+export type Handed = { kind: "zip"; name: string; file: File } | { kind: "folder"; name: string; items: Item[] };
 
 let waiting: (File | FileSystemEntry)[] = [];
 
@@ -17,29 +17,27 @@ export function takeOver(): (File | FileSystemEntry)[] {
 /** A zip each, a folder each, and one folder for all plain files. */
 export async function sort(given: (File | FileSystemEntry)[]): Promise<Handed[]> {
   const handed: Handed[] = [];
-  const loose: Files = {};
+  const loose: Item[] = [];
   for (const one of given) {
     if (!(one instanceof File) && one.isDirectory) {
-      const files: Files = {};
-      await walk(one as FileSystemDirectoryEntry, "", files);
-      handed.push({ kind: "folder", name: one.name, files });
+      const items: Item[] = [];
+      await walk(one as FileSystemDirectoryEntry, "", items);
+      handed.push({ kind: "folder", name: one.name, items });
       continue;
     }
     const file = one instanceof File ? one : await content(one as FileSystemFileEntry);
     if (await isZip(file)) handed.push({ kind: "zip", name: file.name, file });
-    else loose[file.webkitRelativePath || file.name] = file;
+    else loose.push({ path: file.webkitRelativePath || file.name, content: file });
   }
-  if (Object.keys(loose).length > 0) handed.push(folder(loose));
+  if (loose.length > 0) handed.push(folder(loose));
   return handed;
 }
 
 /** Files of a picked folder carry its name in front of their paths. */
-function folder(files: Files): Handed {
-  const paths = Object.keys(files);
-  const [root] = paths[0]!.split("/");
-  if (!paths.every((path) => path.startsWith(`${root}/`))) return { kind: "folder", name: "files", files };
-  const within = Object.entries(files).map(([path, file]) => [path.slice(root!.length + 1), file] as const);
-  return { kind: "folder", name: root!, files: Object.fromEntries(within) };
+function folder(items: Item[]): Handed {
+  const [root] = items[0]!.path.split("/");
+  if (!items.every(({ path }) => path.startsWith(`${root}/`))) return { kind: "folder", name: "files", items };
+  return { kind: "folder", name: root!, items: items.map((item) => ({ ...item, path: item.path.slice(root!.length + 1) })) };
 }
 
 /** A zip is known by its content; an empty one has only its end. */
@@ -48,7 +46,7 @@ async function isZip(file: Blob): Promise<boolean> {
   return a === 0x50 && b === 0x4b && (c === 3 || c === 5);
 }
 
-async function walk(dir: FileSystemDirectoryEntry, above: string, files: Files): Promise<void> {
+async function walk(dir: FileSystemDirectoryEntry, above: string, items: Item[]): Promise<void> {
   const reader = dir.createReader();
   for (;;) {
     const entries = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
@@ -56,9 +54,9 @@ async function walk(dir: FileSystemDirectoryEntry, above: string, files: Files):
     for (const entry of entries) {
       const path = above + entry.name;
       if (entry.isDirectory) {
-        files[path] = null;
-        await walk(entry as FileSystemDirectoryEntry, `${path}/`, files);
-      } else files[path] = await content(entry as FileSystemFileEntry);
+        items.push({ path, kind: "dir" });
+        await walk(entry as FileSystemDirectoryEntry, `${path}/`, items);
+      } else items.push({ path, content: await content(entry as FileSystemFileEntry) });
     }
   }
 }

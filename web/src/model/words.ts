@@ -47,7 +47,7 @@ export function answer(why: Why): string {
 export function says(verdict: Verdict): string {
   const { found, fate } = verdict;
   const what = found === "whiteout" ? "a whiteout" : `a ${found === "dir" ? `directory${verdict.opaque ? ", opaque" : ""}` : found}`;
-  if (!found) return "has nothing here; the search goes on";
+  if (!found) return "has nothing here";
   if (fate === "shows") return `has ${what}: it shows`;
   if (fate === "merges") return `has ${what}: its entries show too`;
   if (fate === "gives_content") return `has ${what}: its content shows, with the metadata from above`;

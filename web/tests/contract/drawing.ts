@@ -1,23 +1,5 @@
-/** Trees as text, as core's tests draw them: `a=1 d/ l->a -gone e/!`. */
-import type { Files, OvlDriver } from "../../src/driver/driver";
-
-export interface Drawn {
-  files: Files;
-  links: Record<string, string>;
-}
-
-/** Reads a drawing of a lower: files, directories and symbolic links. */
-export function read(drawing: string): Drawn {
-  const drawn: Drawn = { files: {}, links: {} };
-  for (const word of drawing.split(" ").filter((word) => word !== "")) {
-    const [, link, target] = /^(.*)->(.*)$/.exec(word) ?? [];
-    const [, name, text] = /^([^=]*)=(.*)$/.exec(word) ?? [];
-    if (link !== undefined) drawn.links[link] = target!;
-    else if (name !== undefined) drawn.files[name] = text!;
-    else drawn.files[word.replace(/\/$/, "")] = null;
-  }
-  return drawn;
-}
+/** Draws what a driver shows, in the words that `src/model/drawing.ts` reads. */
+import type { OvlDriver } from "../../src/driver/driver";
 
 /** Draws what shows, or what one layer holds. */
 export async function draw(driver: OvlDriver, layer?: string): Promise<string> {

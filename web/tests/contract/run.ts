@@ -1,16 +1,16 @@
 /** Runs every case against one kind of driver. */
 import { describe, expect, test } from "vitest";
-import type { OvlDriver } from "../../src/driver/driver";
+import type { Item, OvlDriver } from "../../src/driver/driver";
+import { read } from "../../src/model/drawing";
 import { Scene, type Case } from "./case";
 import { changing } from "./changing";
-import { read, type Drawn } from "./drawing";
 import { reading } from "./reading";
 import { telling } from "./telling";
 
 export const cases: Case[] = [...reading, ...changing, ...telling];
 
 /** Opens an overlay with an empty upper over these lowers. */
-export type Open = (lowers: Drawn[]) => Promise<{ driver: OvlDriver; end: () => Promise<void> }>;
+export type Open = (lowers: Item[][]) => Promise<{ driver: OvlDriver; end: () => Promise<void> }>;
 
 export function contract(kind: string, open: Open): void {
   test("there are at least 80 cases, with names of their own", () => {
@@ -20,7 +20,7 @@ export function contract(kind: string, open: Open): void {
   describe(kind, () => {
     for (const { name, lowers, run } of cases) {
       test(name, async () => {
-        const { driver, end } = await open(lowers.map(read));
+        const { driver, end } = await open(lowers.map((lower) => read(lower)));
         try {
           await run(new Scene(driver));
         } finally {

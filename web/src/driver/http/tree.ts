@@ -17,6 +17,7 @@ class Dir {
   rows = 0;
   /** Counts the loads, so that an older one gives up. */
   load = 0;
+  loading: Promise<void> | undefined;
 }
 
 export class OpenTree {
@@ -51,7 +52,8 @@ export class OpenTree {
   async rows(start: number, count: number, hidden: boolean): Promise<Rows> {
     if (hidden !== this.hidden) this.touchAll();
     this.hidden = hidden;
-    await Promise.all([...this.dirs].filter(([, dir]) => dir.stale).map(([path, dir]) => this.load(path, dir)));
+    for (const [path, dir] of this.dirs) if (dir.stale) dir.loading = this.load(path, dir);
+    await Promise.all([...this.dirs.values()].map((dir) => dir.loading));
     const root = this.dirs.get("/")!;
     this.lay("/", root);
     const rows: Row[] = [];

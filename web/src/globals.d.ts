@@ -1,0 +1,2 @@
+/** The version of the engine that is built in. */
+declare const __VERSION__: string;

@@ -1,0 +1,175 @@
+/** The levels, as data. */
+import type { OvlDriver } from "../driver/driver";
+import { read } from "../model/drawing";
+import type { Level } from "./level";
+
+const text = (content: string): Uint8Array => new TextEncoder().encode(content);
+const shown = async (driver: OvlDriver, path: string): Promise<string> => new TextDecoder().decode(await driver.read(path)).trim();
+const BIG = 1024 * 1024;
+const LETTER = "Dear reader,\\nthis letter is not yours to change.\\n";
+
+export const levels: Level[] = [
+  {
+    number: 1,
+    title: "The two directories",
+    lowers: [["lower", read("file1=the lower's file1\\n\nfile2=the lower's file2\\n")]],
+    before: (driver) => driver.write("/file1", text("the upper's file1\n")),
+    story: "Two layers, one tree. The lower has file1 and file2. The upper, which is yours, has a file1 too. You look from above.",
+    predict: {
+      when: "now",
+      question: "What does cat file1 print?",
+      options: ["the upper's file1", "the lower's file1", "both, one after the other"],
+      answer: (driver) => shown(driver, "/file1"),
+    },
+    task: "Make a new file, file3, and watch in which column it appears.",
+    tries: ["cat file1", "touch file3"],
+    goal: { of: "upper", tree: read("file1=the upper's file1\\n\nfile3=") },
+    reason: "A name is looked up from the top; the first layer that has it wins. Whatever is new lies in the upper alone, and the lower is never written.",
+    rule: "Where an object with the same name exists in both, the upper's is seen and the lower's is hidden.",
+  },
+  {
+    number: 2,
+    title: "Edit what you do not own",
+    lowers: [["letter", read(`letter.txt=${LETTER}`)]],
+    story: "letter.txt lies in the lower, which nobody can write. You add a line to it all the same.",
+    predict: {
+      when: "after",
+      question: "How much of the old letter will lie in the upper afterwards?",
+      options: ["all of it", "only the new line", "nothing"],
+      answer: async (driver) => {
+        const sizes = (await driver.why("/letter.txt")).layers.map(({ size }) => size ?? 0);
+        return sizes[0]! > sizes[1]! ? "all of it" : sizes[0] === 0 ? "nothing" : "only the new line";
+      },
+    },
+    task: "Append a line that says “P.S. It is now.” to letter.txt.",
+    tries: ["echo 'P.S. It is now.' >> letter.txt", "cat letter.txt"],
+    goal: { of: "upper", tree: read(`letter.txt=${LETTER}P.S. It is now.\\n\n`) },
+    reason: "Before a lower file changes, it is copied up as a whole. This is copy-up: it happens once, at the first write, and costs the whole file.",
+    rule: "A file of a lower layer that is opened for writing is first copied to the upper.",
+  },
+  {
+    number: 3,
+    title: "Deleting the undeletable",
+    lowers: [["lower", read("file1=one\\n\nfile2=these bytes do not go away\\n")]],
+    story: "file2 lies in the lower. Nothing there can be deleted, and yet rm works.",
+    predict: {
+      when: "after",
+      question: "After rm file2, does the stack take less room?",
+      options: ["no, the lower still holds it", "yes, its bytes are free"],
+      answer: async (driver) => ((await driver.why("/file2")).hidden_bytes > 0 ? "no, the lower still holds it" : "yes, its bytes are free"),
+    },
+    task: "Delete file2, then look at its row, and at the bars of the stack.",
+    tries: ["rm file2", "ls"],
+    goal: { of: "upper", tree: read("-file2") },
+    reason: "A whiteout in the upper says: here is nothing, and the search ends. Deleting hides; it never frees a byte below.",
+    rule: "A whiteout is a character device 0/0 in the upper; the name below is ignored, and so is the whiteout.",
+  },
+  {
+    number: 4,
+    title: "Come back",
+    lowers: [["lower", read("file2=the old text\\n")]],
+    before: (driver) => driver.remove("/file2"),
+    story: "file2 was deleted: its whiteout lies in the upper, the old text still in the lower. Now a new file2 is written.",
+    predict: {
+      when: "after",
+      question: "What becomes of the old text?",
+      options: ["it stays in the lower, covered", "it is copied up first", "it is deleted"],
+      answer: async (driver) => ((await driver.why("/file2")).layers[1]?.fate === "hidden" ? "it stays in the lower, covered" : "it is deleted"),
+    },
+    task: "Write a new file2 with the text “new”.",
+    tries: ["echo new > file2", "cat file2"],
+    goal: { of: "upper", tree: read("file2=new\\n\n") },
+    reason: "The new file takes the whiteout's place. There is nothing to copy up: for whoever looks from above, the old file was gone.",
+    rule: "Creating over a whiteout replaces it in one step.",
+  },
+  {
+    number: 5,
+    title: "Rebuild the house",
+    lowers: [["house", read("house/\nhouse/old-door=creaks\\n\nhouse/old-roof=leaks\\n")]],
+    story: "You tear the house down and build a new one by the same name. The old door and the old roof still lie in the lower.",
+    predict: {
+      when: "after",
+      question: "What does ls house show after rm -r house && mkdir house?",
+      options: ["nothing", "old-door and old-roof"],
+      answer: async (driver) => ((await driver.list("/house")).entries.length === 0 ? "nothing" : "old-door and old-roof"),
+    },
+    task: "Delete the directory house, and make it anew.",
+    tries: ["rm -r house", "mkdir house", "ls -a house"],
+    goal: { of: "upper", tree: read("house/!") },
+    reason: "A new directory where a whiteout was is opaque, a wall: the search ends there. Without that mark the old children would come back.",
+    rule: "A directory with the attribute overlay.opaque = y hides what the layers below have by its name.",
+  },
+  {
+    number: 6,
+    title: "Order matters",
+    lowers: [
+      ["red", read("color=red shape=round")],
+      ["blue", read("color=blue size=big")],
+      ["square", read("shape=square size=small")],
+    ],
+    story: "Three lowers have files by the same names. Which one you see is a matter of their order alone.",
+    predict: {
+      when: "now",
+      question: "In this order, which size do you see?",
+      options: ["big", "small"],
+      answer: (driver) => shown(driver, "/size"),
+    },
+    task: "Move the lowers, by their arrows or by dragging, until you see color blue, shape square, size small.",
+    tries: ["cat color shape size"],
+    goal: { of: "merged", tree: read("color=blue shape=square size=small") },
+    reason: "Lowers are asked from the top. To move one changes what shows, and no layer.",
+    rule: "lowerdir=a:b:c stacks a on b on c: the leftmost is on top.",
+  },
+  {
+    number: 7,
+    title: "A file where a directory was",
+    lowers: [["lower", read("conf/\nconf/a.ini=a=1\\n\nconf/b.ini=b=2\\n")]],
+    story: "conf is a directory with two files, in the lower. You want one plain file by that name.",
+    predict: {
+      when: "after",
+      question: "Afterwards, can conf/a.ini of the lower still be reached from above?",
+      options: ["no, a file ends the search", "yes, the layers are merged"],
+      answer: async (driver) => ((await driver.why("/conf/a.ini")).shown ? "yes, the layers are merged" : "no, a file ends the search"),
+    },
+    task: "Delete conf with everything in it, and write a file conf with the text “flat”.",
+    tries: ["rm -r conf", "echo flat > conf", "cat conf"],
+    goal: { of: "upper", tree: read("conf=flat\\n\n") },
+    reason: "Only directories merge. A file covers everything of its name below, a whole directory too; and a directory covers a file in the same way.",
+    rule: "If either of the two is no directory, the upper one hides the lower one.",
+  },
+  {
+    number: 8,
+    title: "Rename a directory that is not yours",
+    lowers: [["album", read("photos/\nphotos/sea.txt=waves\\n\nphotos/hill.txt=grass\\n")]],
+    story: "photos lies in the lower with all its files. To rename it, everything could be copied up. Or a note could be left.",
+    predict: {
+      when: "after",
+      question: "How many bytes of the photos will be copied up?",
+      options: ["none", "all of them"],
+      answer: async (driver) => ((await driver.why("/pictures/sea.txt")).shown === "upper" ? "all of them" : "none"),
+    },
+    task: "Rename photos to pictures. Then play it again without redirects, and see what the shell says.",
+    tries: ["mv photos pictures", "ls pictures"],
+    goal: { of: "merged", tree: read("pictures/\npictures/sea.txt=waves\\n\npictures/hill.txt=grass\\n") },
+    reason: "The upper gets a directory with a redirect: below, ask for photos instead. Without redirects the kernel answers EXDEV, and mv copies.",
+    rule: "With redirect_dir=on a renamed directory keeps its old path in overlay.redirect.",
+    redirects: true,
+  },
+  {
+    number: 9,
+    title: "chmod costs a mebibyte",
+    lowers: [["lower", [{ path: "big.bin", content: "\u00a0".repeat(BIG / 2) }]]],
+    story: "big.bin in the lower has 1 MiB. You change its mode: a few bits.",
+    predict: {
+      when: "after",
+      question: "How much is copied to the upper?",
+      options: ["1 MiB", "a few bytes"],
+      answer: async (driver) => (((await driver.why("/big.bin")).layers[0]?.size ?? 0) === BIG ? "1 MiB" : "a few bytes"),
+    },
+    task: "Change the mode of big.bin to 600.",
+    tries: ["chmod 600 big.bin", "ls -l"],
+    goal: { of: "upper", tree: [{ path: "big.bin", content: "\u00a0".repeat(BIG / 2), mode: "0600" }] },
+    reason: "A file is in one layer or in another, with its metadata and its content. So a new mode copies all of it up.",
+    rule: "With metacopy=on the kernel can copy up the metadata alone; ovl reads such uppers, and writes whole files.",
+  },
+];
