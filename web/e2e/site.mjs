@@ -25,7 +25,9 @@ export async function site(server) {
 
 function pass(server, from, to) {
   const url = new URL(from.url, server);
-  const onward = request(url, { method: from.method, headers: { ...from.headers, host: url.host } }, (answer) => {
+  // As if the server itself served the page: it refuses changes from pages of other origins.
+  const headers = { ...from.headers, host: url.host, ...(from.headers.origin && { origin: url.origin }) };
+  const onward = request(url, { method: from.method, headers }, (answer) => {
     to.writeHead(answer.statusCode, answer.headers);
     answer.pipe(to);
   });

@@ -1,4 +1,5 @@
 /** The workbench: one overlay, what is seen of it, and what was done to it. */
+import { tick } from "svelte";
 import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Rows, type Why } from "../driver/driver";
 import { MOST, Player, type Beat } from "./player.svelte";
 import { told } from "./words";
@@ -8,6 +9,8 @@ export interface LogLine {
   sentence: string;
 }
 
+/** What is played while the old state is seen; the rest is pointed out in the new one. */
+const BEFORE = new Set(["copied_up", "whiteout", "opaque"]);
 const KEPT = 500;
 /** Events that come within this time belong to one change. */
 const TOGETHER_MS = 40;
@@ -127,11 +130,14 @@ export class Bench {
 
   private async show(events: OvlEvent[]): Promise<void> {
     const beats = events.length > MOST ? [] : await Promise.all(ordered(events).map((event) => this.beat(event)));
-    await this.player.play(beats, (sentence) => (this.said = sentence));
+    const say = (sentence: string): void => void (this.said = sentence);
+    await this.player.play(beats.filter(({ event }) => BEFORE.has(event.kind)), say);
     if (events.length > MOST) this.said = `${events.length} things happened; the event log has them.`;
     const lines = events.map((event) => beats.find((beat) => beat.event === event) ?? { event, sentence: told(event) });
     this.log = [...this.log, ...lines].slice(-KEPT);
     await this.refresh();
+    await tick();
+    await this.player.play(beats.filter(({ event }) => !BEFORE.has(event.kind)), say);
     if (events.length > 0) this.settled?.();
   }
 

@@ -16,6 +16,9 @@ const errnos: Record<string, string> = {
   "read-only": "EROFS: read-only file system",
   "no-upper": "EROFS: read-only file system",
   "cross-layer-rename": "EXDEV: cross-device link not permitted",
+  forbidden: "EPERM: operation not permitted",
+  "permission-denied": "EACCES: permission denied",
+  "insufficient-storage": "ENOSPC: no space left on device",
   "name-too-long": "ENAMETOOLONG: name too long",
 };
 

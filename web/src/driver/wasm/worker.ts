@@ -1,1 +1,2 @@
+/** Runs the engine beside the page, so that long work never holds it up. */
 import "ovl/worker";

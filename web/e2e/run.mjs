@@ -1,0 +1,53 @@
+// Looks at the built site as a person does: by keyboard, with axe, and beside a real server.
+//
+//   node e2e/run.mjs              all checks
+//   node e2e/run.mjs --shots DIR  also takes pictures of every screen, in both themes and at three widths
+import { launch } from "./browser.mjs";
+import * as live from "./live.mjs";
+import * as looks from "./looks.mjs";
+import * as tab from "./tab.mjs";
+import { serve } from "./server.mjs";
+import { site } from "./site.mjs";
+
+const shots = process.argv.includes("--shots") ? process.argv[process.argv.indexOf("--shots") + 1] : undefined;
+const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : "";
+const server = await serve();
+const host = await site(server.url);
+const browser = await launch();
+let failed = 0;
+
+/** Runs one check in a fresh profile; an error in the page fails it too. */
+async function check(name, work, options = {}) {
+  if (!name.includes(only)) return;
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  const start = Date.now();
+  try {
+    await work({ page, context, url: host.url, server, shots });
+    if (errors.length > 0) throw new Error(`in the page: ${errors.join("; ")}`);
+    console.log(`ok   ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed++;
+    console.log(`FAIL ${name}: ${error.stack}`);
+    if (shots) await page.screenshot({ path: `${shots}/failed.png` }).catch(() => {});
+  }
+  await context.close();
+}
+
+try {
+  for (const [name, work] of Object.entries({ ...live.checks, ...tab.checks })) await check(name, work);
+  for (const theme of ["light", "dark"]) {
+    for (const width of [360, 900, 1440]) {
+      await check(`every screen, ${theme}, ${width} wide`, (at) => looks.every(at, theme, width), { colorScheme: theme, reducedMotion: "reduce", viewport: { width, height: 860 } });
+    }
+  }
+} finally {
+  await browser.close();
+  await host.end();
+  server.end();
+}
+console.log(failed === 0 ? "all checks passed" : `${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

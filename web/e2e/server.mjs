@@ -1,0 +1,35 @@
+// An ovl-server with a folder, a real wheel and an upper in memory.
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const HERE = import.meta.dirname;
+const BINARY = process.env.OVL_SERVER ?? join(HERE, "../../target/debug/ovl-server");
+export const WHEEL = join(HERE, "../../examples/click-8.5.1-py3-none-any.whl");
+
+export async function serve() {
+  const home = await mkdtemp(join(tmpdir(), "ovl-e2e-"));
+  await mkdir(join(home, "site/notes"), { recursive: true });
+  await writeFile(join(home, "site/file1"), "the lower's file1\n");
+  await writeFile(join(home, "site/file2"), "the lower's file2\n");
+  await writeFile(join(home, "site/notes/today.md"), "# Today\n");
+  // A page that would say so if it were ever run.
+  await writeFile(join(home, "site/evil.html"), "<script>document.title = 'ran'; window.ran = true</script>");
+  const ready = join(home, "ready");
+  const args = ["--lower", join(home, "site"), "--lower", WHEEL, "--upper", "mem:", "--listen", "127.0.0.1:0", "--ready-file", ready, "--quiet"];
+  const server = spawn(BINARY, args, { stdio: ["ignore", "inherit", "inherit"] });
+  let url = "";
+  while (!url.includes("http")) {
+    if (server.exitCode !== null) throw new Error(`${BINARY} ended with ${server.exitCode}`);
+    await new Promise((done) => setTimeout(done, 10));
+    url = await readFile(ready, "utf8").catch(() => "");
+  }
+  return {
+    url: url.trim(),
+    end: () => {
+      server.once("exit", () => void rm(home, { recursive: true, force: true }));
+      server.kill();
+    },
+  };
+}

@@ -1,0 +1,154 @@
+// The engine in the tab: levels, files, links, sessions.
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { flat } from "./big.mjs";
+import { type } from "./live.mjs";
+import { WHEEL } from "./server.mjs";
+
+const cell = (path, layer, state) => `[data-cell="${path}|${layer}"].${state}`;
+
+async function openWheel(page, url) {
+  await page.goto(`${url}#/open`);
+  await page.getByText("Pick zips or files").waitFor();
+  await page.setInputFiles('input[aria-label="Zips or files"]', WHEEL);
+  await page.waitForSelector('[role=row][data-path="/click"]');
+}
+
+/** Presses Tab until the element that matches has the focus. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 80; presses++) {
+    if (await page.evaluate((selector) => document.activeElement?.matches(selector), selector)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`${selector} is not reached by Tab`);
+}
+
+export const checks = {
+  async "tab: the founding demo by keyboard alone"({ page, url }) {
+    await page.goto(`${url}#/`);
+    await tabTo(page, 'a[href="#/learn"].main');
+    await page.keyboard.press("Enter");
+    await page.getByText("The two directories").waitFor();
+    await tabTo(page, 'a[href="#/learn/1"]');
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(cell("/file1", "upper", "shows"));
+    await page.waitForSelector(cell("/file1", "lower-1", "hidden"));
+    await tabTo(page, "input[name=guess]");
+    await page.keyboard.press("Space");
+    await page.getByText("as you said").waitFor();
+    await tabTo(page, "#command");
+    await page.keyboard.type("cat file1");
+    await page.keyboard.press("Enter");
+    await page.locator(".log pre.out").getByText("the upper's file1").waitFor();
+    await type(page, "touch file3");
+    await page.waitForSelector(cell("/file3", "upper", "shows"));
+    await page.waitForSelector(cell("/file3", "lower-1", "nothing"));
+    await page.getByRole("heading", { name: "Done" }).waitFor();
+  },
+
+  async "tab: every level is solved by the commands that it offers"({ page, url }) {
+    for (let level = 1; level <= 9; level++) {
+      await page.goto(`${url}#/learn/${level}`);
+      await page.getByText("Your turn").waitFor();
+      await page.locator(".pace select").selectOption("0");
+      await page.locator(`input[name=guess]`).first().check();
+      if (level === 6) {
+        await page.getByRole("button", { name: "Move layer 3 up" }).click();
+        await page.getByRole("button", { name: "Move layer 3 up" }).click();
+        await page.waitForSelector(".stack li:nth-child(2)[data-card=lower-3]");
+        await page.getByRole("button", { name: "Move layer 1 down" }).click();
+      } else {
+        const tries = page.locator(".tries button");
+        for (let at = 0; at < (await tries.count()); at++) {
+          await tries.nth(at).click();
+          await page.waitForFunction(() => document.querySelector("form button:last-child")?.textContent === "Run");
+        }
+      }
+      await page.getByRole("heading", { name: "Done" }).waitFor({ timeout: 8000 }).catch((error) => Promise.reject(new Error(`level ${level}: ${error.message}`)));
+      await page.locator("fieldset b").waitFor(); // The engine said what was right.
+      equal(await page.locator("[role=alert]").count(), 0, `level ${level}`);
+    }
+  },
+
+  async "tab: a real wheel is opened, edited, asked why, discarded and exported"({ page, url }) {
+    await openWheel(page, url);
+    await type(page, "echo '# more' >> click/__init__.py; rm click/_winconsole.py");
+    await page.focus("[role=treegrid]");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowRight");
+    await page.waitForSelector(cell("/click/_winconsole.py", "upper", "whiteout"));
+    await page.waitForSelector(cell("/click/__init__.py", "upper", "shows"));
+    await page.click('[role=row][data-path="/click/_winconsole.py"]');
+    await page.getByText(/a whiteout in the upper at \/click\/_winconsole.py hides it/).first().waitFor();
+    await page.getByRole("button", { name: "Export", exact: true }).first().click();
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
+    const zip = await download.path();
+    const names = (path) => execFileSync("unzip", ["-Z1", path], { encoding: "utf8" }).split("\n").filter((name) => name && !name.endsWith("/")).sort();
+    deepEqual(names(zip), names(WHEEL).filter((name) => name !== "click/_winconsole.py"));
+    const content = (path) => execFileSync("unzip", ["-p", path, "click/__init__.py"], { encoding: "utf8" });
+    equal(content(zip), `${content(WHEEL)}# more\n`);
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("button", { name: /^Changes/ }).click();
+    await page.getByRole("button", { name: "Discard the change of /click/_winconsole.py" }).click();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.waitForSelector(cell("/click/_winconsole.py", "lower-1", "shows"));
+    ok((await page.locator(".sent").innerText()).startsWith("0 B"));
+  },
+
+  async "tab: undo and redo"({ page, url }) {
+    await openWheel(page, url);
+    await type(page, "rm -r click");
+    await page.waitForSelector(cell("/click", "upper", "whiteout"));
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.waitForSelector(cell("/click", "lower-1", "shows"));
+    await page.getByRole("button", { name: "Redo" }).click();
+    await page.waitForSelector(cell("/click", "upper", "whiteout"));
+  },
+
+  async "tab: a reload finds the stack again, offline too"({ page, context, url }) {
+    await openWheel(page, url);
+    await type(page, "echo kept > note; rm -r click");
+    await page.waitForSelector(cell("/click", "upper", "whiteout"));
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForTimeout(1500); // What is kept is written behind the change.
+    await context.setOffline(true);
+    await page.reload();
+    await page.waitForSelector(cell("/note", "upper", "shows"));
+    await page.waitForSelector(cell("/click", "upper", "whiteout"));
+    await type(page, "cat note");
+    await page.locator(".log pre.out").getByText("kept").waitFor();
+  },
+
+  async "tab: a link carries the stack and what was done to it"({ page, context, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Begin with an example").click();
+    await page.waitForSelector(cell("/file2", "lower-1", "shows"));
+    await type(page, "echo more >> file1; rm file2; mv notes papers");
+    await page.waitForSelector(cell("/papers", "upper", "shows"));
+    await page.getByRole("button", { name: "Share" }).click();
+    const box = page.getByRole("textbox", { name: "Link" });
+    await page.waitForFunction(() => document.querySelector("dialog input")?.value.includes("#/s/1."));
+    const link = await box.inputValue();
+    const other = await context.newPage();
+    await other.goto(link);
+    await other.waitForSelector(cell("/file2", "upper", "whiteout"));
+    await other.waitForSelector(cell("/papers", "upper", "shows"));
+    await type(other, "cat file1");
+    await other.locator(".log pre.out").getByText("more").waitFor();
+  },
+
+  async "tab: a directory of a hundred thousand opens, and its end is reached"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Begin with an example").waitFor();
+    await page.setInputFiles('input[aria-label="Zips or files"]', { name: "many.zip", mimeType: "application/zip", buffer: flat(100_000) });
+    await page.waitForSelector('[role=row][data-path="/many"]', { timeout: 60_000 });
+    await page.focus("[role=treegrid]");
+    await page.keyboard.press("Home");
+    const start = Date.now();
+    await page.keyboard.press("ArrowRight");
+    await page.waitForSelector('[role=row][data-path^="/many/"]');
+    console.log(`     100,000 children shown after ${Date.now() - start} ms`);
+    await page.keyboard.press("End");
+    await page.waitForSelector('[role=row][data-path="/many/f099999.txt"]');
+  },
+};
