@@ -25,7 +25,6 @@ export class Bench {
   /** The row of the selection. */
   cursor = $state(0);
   xray = $state(true);
-  hidden = $state(false);
   /** For the live region. */
   said = $state("");
   problem = $state.raw<OvlError | undefined>();
@@ -66,7 +65,7 @@ export class Bench {
   /** Shows these rows, with what each layer says when the x-ray is on. */
   async look(start: number, count: number): Promise<void> {
     this.wanted = { start, count };
-    const rows = await this.driver.rows(start, count, this.hidden || this.xray);
+    const rows = await this.driver.rows(start, count, this.xray);
     if (this.wanted.start !== start) return;
     if (this.xray) {
       const whys = await this.driver.xray(rows.rows.map((row) => row.entry.path));

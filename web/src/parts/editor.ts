@@ -1,9 +1,10 @@
 /** The text editor and the comparison: loaded when a text is looked at. */
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { defaultHighlightStyle, syntaxHighlighting, type LanguageSupport } from "@codemirror/language";
+import { HighlightStyle, syntaxHighlighting, type LanguageSupport } from "@codemirror/language";
 import { unifiedMergeView } from "@codemirror/merge";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState, type Extension } from "@codemirror/state";
+import { tags } from "@lezer/highlight";
 import { EditorView, drawSelection, keymap, lineNumbers } from "@codemirror/view";
 
 const languages: Record<string, () => Promise<LanguageSupport>> = {
@@ -25,6 +26,17 @@ const look = EditorView.theme({
   ".cm-changedLine, .cm-insertedLine": { backgroundColor: "color-mix(in srgb, var(--good) 16%, transparent) !important" },
   ".cm-deletedChunk": { backgroundColor: "color-mix(in srgb, var(--bad) 14%, transparent) !important", color: "var(--ink)" },
 });
+
+/** The page's own colours, which follow its theme. */
+const inks = HighlightStyle.define([
+  { tag: [tags.keyword, tags.tagName], color: "var(--accent)" },
+  { tag: [tags.string, tags.url], color: "var(--good)" },
+  { tag: [tags.number, tags.bool, tags.null, tags.propertyName], color: "light-dark(#0a5c96, #7cc4f2)" },
+  { tag: tags.comment, color: "var(--soft)", fontStyle: "italic" },
+  { tag: tags.heading, fontWeight: "700" },
+  { tag: tags.emphasis, fontStyle: "italic" },
+  { tag: tags.strong, fontWeight: "700" },
+]);
 
 export interface Opened {
   text(): string;
@@ -50,7 +62,7 @@ export async function open(parent: HTMLElement, options: Options): Promise<Opene
     history(),
     drawSelection(),
     highlightSelectionMatches(),
-    syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
+    syntaxHighlighting(inks),
     keymap.of([save, ...defaultKeymap, ...historyKeymap, ...searchKeymap]),
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": `Text of ${options.path}` }),
