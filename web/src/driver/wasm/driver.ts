@@ -106,14 +106,16 @@ export class WasmDriver implements StackDriver {
     return call(() => this.engine.rowOf(path));
   }
 
-  write(path: string, content: Uint8Array): Promise<Written> {
-    return this.change(() => this.engine.write(path, content));
+  async write(path: string, content: Uint8Array): Promise<Written> {
+    const { created, copied_up } = await this.change(() => this.engine.write(path, content));
+    return { created, copied_up };
   }
 
   /** As the REST API: what is appended to must be there. */
   async append(path: string, content: Uint8Array): Promise<Written> {
     await this.stat(path);
-    return this.change(() => this.engine.write(path, content, { append: true }));
+    const { created, copied_up } = await this.change(() => this.engine.write(path, content, { append: true }));
+    return { created, copied_up };
   }
 
   async mkdir(path: string): Promise<void> {
@@ -133,11 +135,11 @@ export class WasmDriver implements StackDriver {
   }
 
   async move(from: string, to: string, overwrite = false): Promise<void> {
-    await this.change(() => this.engine.rename(from, to, { replace: overwrite }));
+    await this.change(() => this.engine.rename(from, to, { overwrite }));
   }
 
   async copy(from: string, to: string, overwrite = false): Promise<void> {
-    await this.change(() => this.engine.copy(from, to, { replace: overwrite }));
+    await this.change(() => this.engine.copy(from, to, { overwrite }));
   }
 
   async patch(path: string, { mode, mtime, uid, gid, xattrs }: Patch): Promise<void> {
