@@ -7,7 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::problem::{FORBIDDEN, HOST_NOT_ALLOWED, INVALID_BODY, Problem, UNAUTHORIZED};
+use crate::{
+    handlers::site,
+    problem::{FORBIDDEN, HOST_NOT_ALLOWED, INVALID_BODY, Problem, UNAUTHORIZED},
+};
 
 /// The rules for who may ask.
 #[derive(Debug, Default)]
@@ -127,7 +130,10 @@ impl Guard {
 
 /// Returns whether a path is served without a token.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz") || path.starts_with("/problems/")
+    matches!(path, "/healthz" | "/readyz")
+        || site::NAMES.contains(&path)
+        || path.starts_with("/assets/")
+        || path.starts_with("/problems/")
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {

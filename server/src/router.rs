@@ -13,7 +13,7 @@ use http::Uri;
 use crate::handlers::docs;
 use crate::{
     compress,
-    handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, mounts, why},
+    handlers::{about, changes, edit, entries, events, export, files, health, imports, layers, mounts, site, why},
     problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem},
     state::State,
 };
@@ -62,6 +62,17 @@ fn content() -> Routes {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/problems/{slug}", get(about::problem))
+        .merge(page())
+}
+
+/// The page and what it needs.
+fn page() -> Routes {
+    let [page, icon, offline] = site::NAMES;
+    Router::new()
+        .route(page, get(site::page))
+        .route(icon, get(site::beside))
+        .route(offline, get(site::beside))
+        .route("/assets/{name}", get(site::asset))
 }
 
 /// Routes all paths under a resource, the root included.

@@ -6,6 +6,7 @@
 //! bench    builds what the benchmarks measure, and runs them
 //! man      writes the man pages and completions that are shipped
 //! web      builds the engine for JavaScript
+//! site     builds the page around it
 //! test     runs stages and prints their seconds
 //! stages   the list of what CI runs: one line each
 //! checks   checks of our own that no tool has
@@ -18,6 +19,7 @@ mod checks;
 mod house;
 mod man;
 mod serve;
+mod site;
 mod stages;
 mod test;
 mod tools;
@@ -34,7 +36,8 @@ Usage: cargo xtask COMMAND
   test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
                           --long adds what takes longer than CI may
   bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate): J1 J2 J3 J5 J7, or some
-  web                     build the npm package `ovl`, the engine for browsers and Node, into the target folder
+  web [--static]          build the npm package `ovl` (the engine for browsers and Node) into the target folder, and
+                          the page over it into ovl-server; with --static into web/dist alone, for any file host
   man                     write man pages and completions of both programs into the target folder
   help                    show this text
 ";
@@ -55,7 +58,9 @@ fn run(args: &[String]) -> Result<(), String> {
         Some((command, rest)) if command == "serve" => serve::run(&House::find()?, rest),
         Some((command, rest)) if command == "bench" => bench::run(&House::find()?, rest),
         Some((command, _)) if command == "man" => man::run(&House::find()?),
-        Some((command, _)) if command == "web" => web::run(&House::find()?),
+        Some((command, rest)) if command == "web" => {
+            site::run(&House::find()?, rest.iter().any(|flag| flag == "--static"))
+        }
         Some((command, rest)) if command == "test" => test::run(&House::find()?, rest),
         Some((command, _)) if command != "help" && command != "--help" => {
             Err(format!("no command `{command}`; `cargo xtask help` lists them"))

@@ -16,7 +16,7 @@ use ovl_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{gzip, media, pull, ranges, ranges::Wanted};
+use super::{coding, gzip, media, pull, ranges, ranges::Wanted};
 use crate::{
     conditions::{self, Read},
     handlers::run,
@@ -98,7 +98,8 @@ impl Content {
 
     /// Returns whether the stored bytes can go out as they are: deflated, and known to be whole.
     fn passes_through(&self, headers: &HeaderMap) -> bool {
-        self.stored.as_ref().is_some_and(|stored| stored.method == 8 && stored.verified) && gzip::accepted(headers)
+        self.stored.as_ref().is_some_and(|stored| stored.method == 8 && stored.verified)
+            && coding::accepted(headers, "gzip")
     }
 
     async fn gzip(&self, stored: &Stored, ask: &Ask<'_>) -> Result<Response, Problem> {

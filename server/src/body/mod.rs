@@ -1,5 +1,6 @@
 //! Bytes on their way: content, ranges, uploads, listings.
 
+pub(crate) mod coding;
 pub(crate) mod content;
 pub(crate) mod gzip;
 pub(crate) mod lines;

@@ -15,6 +15,7 @@ pub(crate) mod imports;
 pub(crate) mod layers;
 pub(crate) mod listing;
 pub(crate) mod mounts;
+pub(crate) mod site;
 pub(crate) mod why;
 
 use ovl_core::{

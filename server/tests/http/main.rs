@@ -8,4 +8,5 @@ mod entries;
 mod files;
 mod leaks;
 mod panics;
+mod site;
 mod support;
