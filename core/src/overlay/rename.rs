@@ -4,6 +4,8 @@
 //! nothing below are harmless, and made durable; then one step moves. A move whose mark is lost would lose what
 //! the lowers hold.
 
+use std::cell::Cell;
+
 use crate::{
     Change, Error, ErrorKind, Kind, Leave, Node, Opaque, Result, Step, VPath,
     overlay::{
@@ -35,17 +37,21 @@ impl Overlay {
     /// merged directory where no redirect can be kept (`CrossLayerRename`, semantics N06, N10).
     pub fn rename(&self, ctx: &Ctx, from: &VPath, to: &VPath, how: RenameHow) -> Result<Done> {
         let op = "rename";
+        // What was checked last, under the lock, and whether it is to be moved.
+        let checked = Cell::new(None);
         let check = |old: &Spot| {
             let new = self.resolve(to, Follow::No, op)?;
             self.must_hold(ctx, &new, to, op)?;
             self.may_rename(old, &new, how)?;
-            if is_no_op(old, &new) || self.is_one_object(old, &new)? { Ok(()) } else { self.can_rename(old, &new, how) }
+            let moves = !is_no_op(old, &new) && !self.is_one_object(old, &new)?;
+            if moves {
+                self.can_rename(old, &new, how)?;
+            }
+            checked.set(moves.then_some(new));
+            Ok(())
         };
         self.change_object(from, Follow::No, op, check, |old, copy| {
-            let mut new = self.resolve(to, Follow::No, op)?;
-            if is_no_op(old, &new) || self.is_one_object(old, &new)? {
-                return Ok(Report::default());
-            }
+            let Some(mut new) = checked.take() else { return Ok(Report::default()) };
             match how {
                 RenameHow::Exchange => self.exchange(ctx, old, &mut new, copy),
                 _ => self.move_over(ctx, old, &mut new, copy),
@@ -111,14 +117,20 @@ impl Overlay {
         let op = "rename";
         let leave = if self.shows_below(old)? { Leave::Whiteout } else { Leave::Nothing };
         let redirect = self.redirect_for(old, &new.path)?;
+        let settled = [old.place.top(), old.dirs.last().and_then(Place::top)]
+            .iter()
+            .all(|hit| hit.is_some_and(|hit| self.stack.is_upper(hit.layer)));
         let (node, copied_up) = self.object_up(old, copy, op)?;
         let dir = self.parents_up(old, op)?;
-        let to_dir = self.parent_again(new, op)?;
+        let to_dir = if settled { self.parents_up(new, op)? } else { self.parent_again(new, op)? };
         self.mark_moved(ctx, &node, &old.place, redirect, self.lands_in_merged(new))?;
         let (name, to_name) = (last_name(&old.path)?, last_name(&new.path)?);
         self.commit(&[Step::Move { dir: &dir, name, to_dir: &to_dir, to_name, leave }], ctx.now)?;
         let created = new.place.top().is_none();
         let mut report = Report::of(Deed::Moved(old.path.clone()), &new.path);
+        if node.kind != Kind::Dir {
+            report = report.at(&node);
+        }
         if leave == Leave::Whiteout {
             report = report.and(Deed::Whiteout, &old.path);
         }

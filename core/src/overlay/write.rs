@@ -88,9 +88,10 @@ impl Overlay {
         self.upper(op).map_err(|e| e.or_at(path))?;
         for _ in 0..TRIES {
             let seen = self.resolve(path, follow, op)?;
-            check(&seen).map_err(|e| e.or_at(path))?;
             let needed = needs_copy(&self.stack, &seen.place);
-            let copy = needed.then(|| stage(&seen)).transpose().map_err(|e| e.or_at(path))?;
+            // What is refused is not copied; what need not be copied is checked once, under the lock.
+            let staged = || check(&seen).and_then(|()| stage(&seen));
+            let copy = needed.then(staged).transpose().map_err(|e| e.or_at(path))?;
             let mut same = true;
             let done = self.change(path, op, || {
                 let mut spot = self.resolve(path, follow, op)?;

@@ -134,11 +134,10 @@ impl Tree {
         Ok(opened.clone())
     }
 
-    /// Reads until `size` bytes or the end.
-    pub(super) fn read(&self, ctx: &Ctx, handle: u64, offset: u64, size: u32) -> Result<Vec<u8>> {
+    /// Fills `buf` until the end of the file. Returns the bytes.
+    pub(super) fn read(&self, ctx: &Ctx, handle: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let file = self.files.get(handle)?;
         let blob = self.opened(ctx, &file)?.content.blob();
-        let mut buf = vec![0; size as usize];
         let mut done = 0;
         while done < buf.len() {
             match blob.read_at(&mut buf[done..], offset + done as u64)? {
@@ -146,8 +145,7 @@ impl Tree {
                 got => done += got,
             }
         }
-        buf.truncate(done);
-        Ok(buf)
+        Ok(done)
     }
 
     /// Writes in place; with `append`, behind what others have put at the end meanwhile.

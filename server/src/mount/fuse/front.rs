@@ -1,6 +1,7 @@
 //! The requests of the kernel, each one call of the tree and an answer.
 
 use std::{
+    cell::RefCell,
     ffi::OsStr,
     io,
     os::{fd::BorrowedFd, unix::ffi::OsStrExt},
@@ -29,6 +30,11 @@ use super::{
 
 /// The most bytes of one write, and what is read ahead.
 pub(super) const PIECE: u32 = 1024 * 1024;
+
+thread_local! {
+    /// What was read last: a buffer of a mebibyte costs more to get from the system than to fill.
+    static PIECES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What the kernel asks of a tree.
 pub(super) struct Front(pub(super) Arc<Tree>);
@@ -254,7 +260,14 @@ impl Filesystem for Front {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        data(reply, self.tree().read(&ctx(asker), handle.0, offset, size));
+        PIECES.with_borrow_mut(|buf| {
+            buf.resize(buf.len().max(size as usize), 0);
+            let buf = &mut buf[..size as usize];
+            match self.tree().read(&ctx(asker), handle.0, offset, buf) {
+                Ok(got) => reply.data(&buf[..got]),
+                Err(error) => reply.error(told(&error)),
+            }
+        });
     }
 
     fn write(
