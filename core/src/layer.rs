@@ -212,6 +212,8 @@ pub struct Caps {
     pub stamps: bool,
     /// Whether an object's mode and its POSIX ACL follow each other by themselves.
     pub acls: bool,
+    /// Whether it only gives content to metadata in the layers above: its names never show (semantics Y04).
+    pub data_only: bool,
     /// What an archive holds that is not shown as it stands.
     pub omitted: Vec<Omitted>,
 }

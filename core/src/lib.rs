@@ -10,7 +10,7 @@
 //! tree  descent                    one walk over the merged view, one over a layer
 //! overlay/{mod,resolve,list,why,xray,write,in_place,copy_up}
 //!                                  the overlay: knows `layer`, never a concrete layer
-//! layers/{memory,zip,host,quota,subtree}
+//! layers/{memory,zip,host,quota,subtree,data_only}
 //!                                  each knows `layer`, none knows another
 //! layer                            the vocabulary: Layer, WritableLayer, Blob, Node, Step
 //! path  error                      the ground floor

@@ -55,6 +55,7 @@ fn layers_merge() {
         ("m+=", &["m=data"], "m=data"),
         ("m+=", &["m+=", "m=deep"], "m=deep"),
         ("m+=", &["x=1"], "/m?Corrupt x=1"),
+        ("", &["m+="], "/m?Corrupt"),
     ];
     for (upper, lowers, shown) in cases {
         let drawn = draw(&stack(upper, lowers));

@@ -38,7 +38,7 @@ impl Stack {
                 // What cannot be read was never copied up, so this is something else.
                 match self.content(below) {
                     Ok(lower) => blobs_differ(&*mine, &*lower),
-                    Err(e) if matches!(e.kind(), ErrorKind::UnsupportedEntry | ErrorKind::Corrupt) => Ok(true),
+                    Err(e) if is_unreadable(e.kind()) => Ok(true),
                     Err(e) => Err(e),
                 }
             }
@@ -60,6 +60,10 @@ impl Stack {
 pub(super) fn files_differ(mine: &Facts, theirs: &Facts) -> Option<Difference> {
     let metadata = metadata_differs(mine, theirs);
     is_another(&mine.stat, &theirs.stat).then_some(Difference { content: true, metadata })
+}
+
+fn is_unreadable(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::UnsupportedEntry | ErrorKind::Corrupt | ErrorKind::NotFound)
 }
 
 fn is_another(one: &Stat, other: &Stat) -> bool {

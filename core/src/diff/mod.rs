@@ -135,7 +135,7 @@ impl UpperDir {
 }
 
 fn below(place: &Place) -> Place {
-    Place { hits: place.hits.iter().skip(1).cloned().collect(), whiteout: None }
+    Place { hits: place.hits.iter().skip(1).cloned().collect(), whiteout: None, data: place.data.clone() }
 }
 
 impl Overlay {

@@ -15,17 +15,26 @@ pub(super) struct Copy {
 }
 
 impl Stack {
-    /// Opens the content that shows at a place: behind metadata alone, the next lower's (semantics Y01).
+    /// Opens the content that shows at a place: behind metadata alone, the next lower's (semantics Y01), or that of a layer
+    /// which has nothing else (Y04).
     pub(crate) fn content(&self, place: &Place) -> Result<std::sync::Arc<dyn crate::Blob>> {
         let Some(hit) = place.visible().last() else { return Err(Error::new(ErrorKind::NotFound, "open")) };
         let refuse = |kind| Err(Error::new(kind, "open").in_layer(&self.layers[hit.layer].caps().name));
         match hit.node.kind {
-            Kind::File if hit.marks.metacopy => refuse(ErrorKind::Corrupt)
-                .map_err(|e: Error| e.because("it holds metadata alone, and no lower has the content")),
+            Kind::File if self.is_metacopy(hit)? => {
+                let (layer, node) = self.data(place).map_err(|e| e.in_layer(&self.layers[hit.layer].caps().name))?;
+                self.layers[layer].open(&node)
+            }
             Kind::File => self.layers[hit.layer].open(&hit.node),
             Kind::Dir => refuse(ErrorKind::IsADirectory),
             _ => refuse(ErrorKind::UnsupportedEntry),
         }
+    }
+
+    /// Returns whether an object holds metadata alone. The lowest layer's marks are not read before they are needed.
+    fn is_metacopy(&self, hit: &Hit) -> Result<bool> {
+        let lowest = hit.layer + 1 == self.layers.len() && !self.is_upper(hit.layer);
+        Ok(hit.marks.metacopy || (lowest && self.layers[hit.layer].marks(&hit.node)?.metacopy))
     }
 }
 

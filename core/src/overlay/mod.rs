@@ -9,6 +9,7 @@ mod content;
 mod copy;
 mod copy_up;
 mod ctx;
+mod data;
 mod discard;
 mod graft;
 mod in_place;

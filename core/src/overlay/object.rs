@@ -84,7 +84,7 @@ impl Overlay {
             self.upper("open").map_err(|e| e.or_at(&object.path))?;
             let copy = self.stage_to_write(&object.spot(), begin)?;
             let hit = Hit { layer: 0, node: copy.node, marks: Marks::default(), hidden: None };
-            object.place = Place { hits: vec![hit], whiteout: None };
+            object.place = Place { hits: vec![hit], ..Place::default() };
         }
         Ok(object.top()?.node.clone())
     }

@@ -53,6 +53,11 @@ impl<'a> Sought<'a> {
         self.stopped = true;
     }
 
+    /// Returns where content may lie of which only metadata has been found: an absolute redirect leads there.
+    pub(crate) fn data(&self) -> Option<Box<[u8]>> {
+        (self.metacopy && self.is_absolute()).then(|| self.what.as_ref().into())
+    }
+
     /// Returns what to look for in the next layer, for [`parts`].
     pub(crate) fn what(&self) -> Cow<'a, [u8]> {
         self.what.clone()

@@ -21,6 +21,8 @@ const HOPS: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) layers: Vec<Arc<dyn Layer>>,
+    /// How many of them have names that show; those behind give content alone.
+    pub(crate) shown: usize,
     /// Whether the first layer is an upper.
     pub(crate) has_upper: bool,
     /// The upper, unless it is only looked at.
@@ -60,6 +62,8 @@ pub(crate) enum How {
 pub(crate) struct Place {
     pub(crate) hits: Vec<Hit>,
     pub(crate) whiteout: Option<usize>,
+    /// Where a layer that gives content alone may have that of the last hit, which is metadata alone (semantics Y04).
+    pub(crate) data: Option<Box<[u8]>>,
 }
 
 impl Place {
@@ -149,7 +153,8 @@ pub(crate) struct Look<'a> {
 }
 
 impl Stack {
-    /// Stacks `lowers`, below an `upper` that is only looked at if there is one. Refuses none and too many (M07).
+    /// Stacks `lowers`, below an `upper` that is only looked at if there is one. Refuses none and too many (M07), and
+    /// layers that give content alone anywhere but behind all others.
     pub(crate) fn new(upper: Option<Arc<dyn Layer>>, lowers: Vec<Arc<dyn Layer>>) -> Result<Self> {
         let (has_upper, too_many) = (upper.is_some(), lowers.len() >= LAYERS_MAX);
         let layers: Vec<Arc<dyn Layer>> = upper.into_iter().chain(lowers).collect();
@@ -157,12 +162,13 @@ impl Stack {
             let reason = format!("{} layers; an overlay has at least one and at most 500 lowers", layers.len());
             return Err(Error::new(ErrorKind::InvalidInput, "stack layers").because(reason));
         }
-        Ok(Self { layers, has_upper, upper: None })
+        let shown = shown(&layers, has_upper)?;
+        Ok(Self { layers, shown, has_upper, upper: None })
     }
 
     pub(crate) fn root(&self) -> Result<Place> {
         let mut hits: Vec<Hit> = Vec::with_capacity(self.layers.len());
-        for (layer, tree) in self.layers.iter().enumerate() {
+        for (layer, tree) in self.layers[..self.shown].iter().enumerate() {
             let node = tree.root();
             // The upper root's marks have no effect, a lower root's opaque mark does (L07, L23).
             let marks = if self.is_upper(layer) { Marks::default() } else { self.marks(layer, &node)? };
@@ -172,7 +178,7 @@ impl Stack {
                 break;
             }
         }
-        Ok(Place { hits, whiteout: None })
+        Ok(Place { hits, ..Place::default() })
     }
 
     /// Returns what the layers say about `name` in a directory, topmost first.
@@ -196,12 +202,16 @@ impl Stack {
                 place.take(layer, node, marks, look.wide);
             }
             if sought.is_absolute() && !was_absolute {
-                source = Source::Roots(layer + 1..self.layers.len());
+                source = Source::Roots(layer + 1..self.shown);
             }
             if sought.stopped() {
                 let Some(depth) = look.wide else { break };
                 hiding = Some(place.hiding(layer, depth));
             }
+        }
+        // The kernel looks there for what a lower lacks alone, not for what the upper lacks.
+        if place.visible().last().is_some_and(|hit| !self.is_upper(hit.layer)) {
+            place.data = sought.data();
         }
         Ok(place)
     }
@@ -330,6 +340,21 @@ impl Spot {
             None => Err(Error::new(ErrorKind::NotFound, op).at(&self.path)),
         }
     }
+}
+
+/// Returns how many layers have names that show: those before the first that gives content alone. A lone layer shows,
+/// whatever it is.
+fn shown(layers: &[Arc<dyn Layer>], has_upper: bool) -> Result<usize> {
+    let is_data = |layer: &Arc<dyn Layer>| layer.caps().data_only;
+    let shown = layers.iter().position(is_data).filter(|_| layers.len() > 1).unwrap_or(layers.len());
+    let refused = |why| Err(Error::new(ErrorKind::InvalidInput, "stack layers").because(why));
+    if !layers[shown..].iter().all(is_data) {
+        return refused("a layer that gives content alone stands above one that shows");
+    }
+    if shown < layers.len() && shown == usize::from(has_upper) {
+        return refused("no lower shows, so none can say what the layers hold that give content alone");
+    }
+    Ok(shown)
 }
 
 /// Puts the parts of a link's target before those that are left.

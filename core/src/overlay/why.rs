@@ -85,8 +85,12 @@ impl Stack {
 
     /// Tells what becomes of all that such a lookup has found.
     pub(super) fn explain(&self, place: &Place, path: VPath) -> Result<Why> {
+        let mut place = place.clone();
+        if let Ok((layer, node)) = self.data(&place) {
+            place.hits.push(Hit { layer, node, marks: Marks::default(), hidden: None });
+        }
         let shown = place.top().map(|hit| hit.layer);
-        let layers = (0..self.layers.len()).map(|layer| self.verdict(layer, place, &path)).collect::<Result<_>>()?;
+        let layers = (0..self.layers.len()).map(|layer| self.verdict(layer, &place, &path)).collect::<Result<_>>()?;
         Ok(Why { path, shown, layers })
     }
 
@@ -94,7 +98,7 @@ impl Stack {
     fn wide_root(&self) -> Result<Place> {
         let mut place = self.root()?;
         let hidden = place.hits.last().map(|hit| Hidden { by: hit.layer, depth: 0, how: How::Opaque });
-        for layer in place.hits.len()..self.layers.len() {
+        for layer in place.hits.len()..self.shown {
             place.hits.push(Hit { layer, node: self.layers[layer].root(), marks: Marks::default(), hidden });
         }
         Ok(place)

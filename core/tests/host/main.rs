@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
 mod changes;
+mod data_only;
 mod differential;
 mod imports;
 mod kernel;

@@ -26,7 +26,11 @@ fn mounted(mount: &Mount) -> String {
 }
 
 fn line(sheet: &Sheet, caps: &Caps) -> String {
-    let role = if sheet.upper { "upper" } else { "lower" };
+    let role = match (sheet.upper, caps.data_only) {
+        (true, _) => "upper",
+        (_, true) => "data ",
+        _ => "lower",
+    };
     let place = sheet.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let root = if sheet.root.is_root() { String::new() } else { format!("  (from {} down)", sheet.root) };
     let omitted = caps.omitted.iter().filter(|omitted| !omitted.shown).count();

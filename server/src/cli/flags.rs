@@ -14,7 +14,8 @@ pub struct StackArgs {
     ///
     /// `zip:`, `dir:` or `mem:` in front forces the type. The long form is `type=zip,path=a.zip,root=/sub,name=base`, of
     /// which only the path must be said: then the directory /sub of the archive is the root of the layer. A comma in a
-    /// value is written twice there.
+    /// value is written twice there. `path=DIR,data-only`, behind all other lowers, gives content alone, as with the kernel's
+    /// `::`: its files never show, but metadata above may lead there by a redirect.
     #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER", value_delimiter = '\n')]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub lower: Vec<LayerSpec>,

@@ -1,4 +1,5 @@
-//! How a layer is named on the command line: `a.zip`, `zip:a.zip`, `mem:` or `type=zip,path=a.zip,root=/sub,name=base`.
+//! How a layer is named on the command line: `a.zip`, `zip:a.zip`, `mem:` or `type=zip,path=a.zip,root=/sub,name=base`,
+//! and `path=objects,data-only` for one that gives content alone.
 //!
 //! In the long form two commas stand for one that belongs to a value: no other sign is free on every system.
 
@@ -19,6 +20,8 @@ pub enum Medium {
 
 /// What the long form says, in any order.
 const KEYS: &[&str] = &["type=", "path=", "root=", "name="];
+/// The word of the long form that has no value.
+const DATA_ONLY: &str = "data-only";
 
 /// A layer as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +34,14 @@ pub struct LayerSpec {
     pub root: VPath,
     /// What to call it; `None` for the last part of the path.
     pub name: Option<String>,
+    /// Whether its files only give content to metadata in the layers above (semantics Y04).
+    pub data_only: bool,
 }
 
 impl LayerSpec {
     /// Returns an empty layer in memory.
     pub fn memory() -> Self {
-        Self { medium: Some(Medium::Memory), path: PathBuf::new(), root: VPath::root(), name: None }
+        Self { medium: Some(Medium::Memory), path: PathBuf::new(), root: VPath::root(), name: None, data_only: false }
     }
 }
 
@@ -44,7 +49,8 @@ impl FromStr for LayerSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let spec = if KEYS.iter().any(|key| text.starts_with(key)) { long(text)? } else { short(text)? };
+        let is_long = KEYS.iter().any(|key| text.starts_with(key)) || text.starts_with("data-only,");
+        let spec = if is_long { long(text)? } else { short(text)? };
         if spec.path.as_os_str().is_empty() != (spec.medium == Some(Medium::Memory)) {
             return Err("a layer has a path, unless it is mem:".into());
         }
@@ -58,18 +64,22 @@ fn short(text: &str) -> Result<LayerSpec, String> {
         Some((prefix, path)) if prefix.len() > 1 && !prefix.contains(['/', '\\', '.']) => (Some(medium(prefix)?), path),
         _ => (None, text),
     };
-    Ok(LayerSpec { medium, path: path.into(), root: VPath::root(), name: None })
+    Ok(LayerSpec { medium, path: path.into(), ..LayerSpec::memory() })
 }
 
 fn long(text: &str) -> Result<LayerSpec, String> {
-    let mut spec = LayerSpec { medium: None, path: PathBuf::new(), root: VPath::root(), name: None };
+    let mut spec = LayerSpec { medium: None, ..LayerSpec::memory() };
     for part in parts(text) {
         match part.split_once('=') {
             Some(("type", value)) => spec.medium = Some(medium(value)?),
             Some(("path", value)) => spec.path = value.into(),
             Some(("root", value)) => spec.root = root(value)?,
             Some(("name", value)) if !value.is_empty() => spec.name = Some(value.into()),
-            _ => return Err(format!("{part:?} is none of {}; a comma in a value is written twice", KEYS.join(", "))),
+            None if part == DATA_ONLY => spec.data_only = true,
+            _ => {
+                let known = KEYS.join(", ");
+                return Err(format!("{part:?} is none of {known}, {DATA_ONLY}; a comma in a value is written twice"));
+            }
         }
     }
     Ok(spec)
@@ -135,6 +145,10 @@ mod tests {
             ("type=zip,path=a.zip,root=/", shown("a.zip", "", None)),
             ("type=zip,path=a,,b.zip,root=c,,,,d,name=e=f", shown("a,b.zip", "c,,d", Some("e=f"))),
             ("type=zip,path=a,,,name=b", shown("a,", "", Some("b"))),
+            ("path=a,data-only", LayerSpec { data_only: true, ..spec(None, "a") }),
+            ("data-only,type=dir,path=a", LayerSpec { data_only: true, ..spec(Some(Medium::Dir), "a") }),
+            ("data-only", spec(None, "data-only")),
+            ("path=data-only", spec(None, "data-only")),
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse(), Ok(expected), "{text}");
@@ -149,7 +163,7 @@ mod tests {
             ("mem:x", "a layer has a path"),
             ("type=zip", "a layer has a path"),
             ("tar:a.tar", "none of dir, zip, mem"),
-            ("path=a,colour=red", "none of type=, path=, root=, name="),
+            ("path=a,colour=red", "none of type=, path=, root=, name=, data-only"),
             ("path=a,b.zip", "a comma in a value is written twice"),
             ("path=a,root=../up", "root=../up is no path"),
             ("path=a,root=/b//c", "root=/b//c is no path"),

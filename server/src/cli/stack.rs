@@ -8,6 +8,7 @@ use std::{
 use ovl_core::{
     Blob, Error, ErrorKind, Layer, Overlay, VPath, WritableLayer,
     layers::{
+        data_only::DataOnly,
         host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
         quota::{Quota, Usage},
@@ -119,7 +120,26 @@ fn name(spec: &LayerSpec) -> String {
 }
 
 fn lowers(args: &StackArgs, nonce: u64) -> Result<Vec<Arc<dyn Layer>>, Failure> {
+    refuse_order(args)?;
     args.lower.iter().map(|spec| lower(spec, args, nonce)).collect()
+}
+
+/// Refuses layers that give content alone anywhere but behind all others (semantics M09).
+pub(crate) fn refuse_order(args: &StackArgs) -> Result<(), Failure> {
+    let Some(at) = args.lower.iter().position(|spec| spec.data_only) else { return Ok(()) };
+    let data = args.lower[at].path.display();
+    if at == 0 {
+        return Err(Failure::usage(format!(
+            "the lower {data} is data-only and no lower is above it; name one that says which file has which content"
+        )));
+    }
+    match args.lower[at..].iter().find(|spec| !spec.data_only) {
+        None => Ok(()),
+        Some(other) => {
+            let other = other.path.display();
+            Err(Failure::usage(format!("the lower {data} is data-only and above {other}; name data-only lowers last")))
+        }
+    }
 }
 
 fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer>, Failure> {
@@ -132,7 +152,8 @@ fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer
         }
         Medium::Zip => host::file(&spec.path).and_then(|source| Ok(archive(source, spec, args)? as Arc<dyn Layer>)),
     };
-    beneath(opened.map_err(|error| lower_failure(&spec.path, &error))?, spec)
+    let layer = beneath(opened.map_err(|error| lower_failure(&spec.path, &error))?, spec)?;
+    Ok(if spec.data_only { DataOnly::new(layer) } else { layer })
 }
 
 /// Shows only the directory that `root=` names.
@@ -218,6 +239,9 @@ fn upper(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<(Arc<dyn Writ
 pub(crate) fn directory_of<'a>(spec: &'a LayerSpec, args: &StackArgs) -> Result<Option<&'a Path>, Failure> {
     if !spec.root.is_root() {
         return Err(Failure::usage("root= is for a lower: changes go to the root of an upper; name that directory"));
+    }
+    if spec.data_only {
+        return Err(Failure::usage("data-only is for a lower: an upper shows what is changed; leave it out"));
     }
     match spec.medium {
         Some(Medium::Memory) => return Ok(None),

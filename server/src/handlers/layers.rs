@@ -90,7 +90,7 @@ pub(crate) struct LayerBody {
     id: String,
     /// Its place, 0 on top.
     index: usize,
-    /// `upper` or `lower`.
+    /// `upper`, `lower`, or `data` for a lower that gives content alone.
     role: &'static str,
     /// `dir`, `zip` or `mem`.
     kind: &'static str,
@@ -174,7 +174,11 @@ fn body(state: &state::State, index: usize) -> LayerBody {
     LayerBody {
         id: single.id.clone(),
         index,
-        role: if single.upper { "upper" } else { "lower" },
+        role: match (single.upper, caps.data_only) {
+            (true, _) => "upper",
+            (_, true) => "data",
+            _ => "lower",
+        },
         kind: caps.kind,
         name: caps.name.clone(),
         read_only: !single.upper,

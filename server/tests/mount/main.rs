@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod cache;
+mod data_only;
 #[cfg(feature = "fuse")]
 mod fuse;
 #[cfg(feature = "fuse")]

@@ -85,6 +85,7 @@ fn caps(name: String, root: &Handle) -> Result<Caps> {
         redirects: false,
         stamps: true,
         acls: true,
+        data_only: false,
         omitted: Vec::new(),
     })
 }

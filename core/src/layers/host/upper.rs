@@ -125,6 +125,7 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
         redirects: form != Form::KernelUser,
         stamps: true,
         acls: form != Form::Portable,
+        data_only: false,
         omitted: Vec::new(),
     })
 }

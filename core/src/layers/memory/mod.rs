@@ -81,6 +81,7 @@ impl Memory {
             redirects: true,
             stamps: false,
             acls: false,
+            data_only: false,
             omitted: Vec::new(),
         };
         let (root, tree, next) = (root.into_node(), RwLock::new(()), AtomicU64::new(2));

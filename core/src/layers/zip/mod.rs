@@ -96,6 +96,7 @@ fn read(source: Arc<dyn Blob>, options: &Options) -> Result<Zip> {
         redirects: false,
         stamps: false,
         acls: false,
+        data_only: false,
         omitted: report.into_lines(),
     };
     let shared = Arc::new(Shared::new(source, found.base, stamp, options.name.clone(), index));

@@ -49,7 +49,8 @@ impl Context {
     /// that length; then nothing was done.
     pub(super) fn mount(&self, request: &Request<'_>) -> Result<bool, Failure> {
         for lower in request.lowers {
-            match self.layer("lowerdir+", lower.fd.as_fd()) {
+            let key = if lower.data_only { "datadir+" } else { "lowerdir+" };
+            match self.layer(key, lower.fd.as_fd()) {
                 Err(Errno::INVAL | Errno::NAMETOOLONG) if self.by_path.get() => return Ok(false),
                 taken => taken.map_err(|errno| self.failure(&Step::Lower(lower), errno))?,
             }
@@ -81,7 +82,7 @@ impl Context {
             }
         }
         let path = known_as(fd).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?.into_os_string();
-        let value = if key == "lowerdir+" { path.into_vec() } else { escaped(&path) };
+        let value = if key.ends_with('+') { path.into_vec() } else { escaped(&path) };
         fsconfig_set_string(&self.fs, key, value)
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Place {
     pub(super) fd: OwnedFd,
     /// Whether it is of the cache, which finds in the table of mounts what is used.
     pub(super) is_kept: bool,
+    /// Whether it gives content alone.
+    pub(super) data_only: bool,
 }
 
 /// Opens a lower, an archive's `tree` or the directory itself, down to the directory that `root=` names; no symbolic link
@@ -38,18 +40,23 @@ pub(super) fn lower(spec: &LayerSpec, tree: Option<BorrowedFd<'_>>) -> Result<Pl
     let fd = tree.map_or_else(|| open(&spec.path), |tree| tree.try_clone_to_owned()).map_err(failed)?;
     let is_kept = tree.is_some();
     if spec.root.is_root() {
-        return Ok(Place { path: spec.path.clone(), fd, is_kept });
+        return Ok(Place { path: spec.path.clone(), fd, is_kept, data_only: spec.data_only });
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let inner = openat2(fd, spec.root.as_bytes(), PLACE, Mode::empty(), resolve);
     let fd = inner.map_err(|error| stack::root_failure(spec, &io::Error::from(error).into()))?;
-    Ok(Place { path: spec.path.join(spec.root.to_string().trim_start_matches('/')), fd, is_kept })
+    Ok(Place {
+        path: spec.path.join(spec.root.to_string().trim_start_matches('/')),
+        fd,
+        is_kept,
+        data_only: spec.data_only,
+    })
 }
 
 /// Opens the directory that the mount will cover.
 pub(crate) fn mount_point(path: &Path) -> Result<Place, Failure> {
     let fd = open(path).map_err(|error| point_failure(path, error))?;
-    Ok(Place { path: path.to_owned(), fd, is_kept: false })
+    Ok(Place { path: path.to_owned(), fd, is_kept: false, data_only: false })
 }
 
 fn point_failure(path: &Path, error: io::Error) -> Failure {

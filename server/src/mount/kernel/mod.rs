@@ -73,6 +73,7 @@ pub(crate) fn mount(
     unpack: &dyn Fn(&LayerSpec) -> Result<Lease, Failure>,
 ) -> Result<Mounted, Failure> {
     refuse_count(args)?;
+    stack::refuse_order(args)?;
     kernel.refuse_pairs(args)?;
     let context = Context::open()?;
     let point = mount_point(point)?;

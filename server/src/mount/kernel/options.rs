@@ -12,7 +12,8 @@ use crate::cli::{
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Kernel")]
 pub(crate) struct KernelArgs {
-    /// A change of attributes alone copies no content up; ovl reads such an upper, tools that take its files apart do not.
+    /// A change of attributes alone copies no content up; ovl reads such an upper, tools that take its files apart do not. With
+    /// an upper, the kernel also needs it for metadata that any but the lowest lower has of a data-only one.
     #[arg(long)]
     metacopy: bool,
     /// Files with several names in a lower keep them when they change; then only the kernel may write to the upper.
@@ -76,7 +77,9 @@ impl KernelArgs {
             return Err(Failure::usage(METACOPY_USER));
         }
         let has_upper = args.upper.is_some();
-        let mut settings = vec![("metacopy", Some(word(self.metacopy))), ("nfs_export", Some("off"))];
+        // Without an upper it only lets metadata of every lower find content in data-only ones.
+        let metacopy = self.metacopy || (!has_upper && !is_user && args.lower.iter().any(|lower| lower.data_only));
+        let mut settings = vec![("metacopy", Some(word(metacopy))), ("nfs_export", Some("off"))];
         settings.push(match is_user {
             true => ("userxattr", None),
             false => ("redirect_dir", Some(redirects(has_upper && args.redirect_dir == Switch::On))),

@@ -69,7 +69,15 @@ fn options(request: &Request<'_>, by_name: bool) -> io::Result<Vec<u8>> {
         true => name(&lower.fd),
         false => Ok(lower.fd.as_raw_fd().to_string().into_bytes()),
     });
-    let mut told = [b"lowerdir=".to_vec(), lowers.collect::<io::Result<Vec<_>>>()?.join(&b':')].concat();
+    let mut told = b"lowerdir=".to_vec();
+    for (at, (lower, name)) in request.lowers.iter().zip(lowers).enumerate() {
+        told.extend_from_slice(match (at, lower.data_only) {
+            (0, _) => b"",
+            (_, false) => b":",
+            (_, true) => b"::",
+        });
+        told.extend(name?);
+    }
     if let Some(upper) = request.upper {
         told.extend(
             [b",upperdir=".to_vec(), name(upper.upper())?, b",workdir=".to_vec(), name(upper.work())?].concat(),
