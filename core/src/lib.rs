@@ -7,6 +7,7 @@
 //! import                           reads an archive, writes the upper through the overlay
 //! diff  digest  export             read the stack, write nothing of it
 //! outline                          the lines of a tree as it is drawn
+//! verify                           reads an upper of the host and the stack, mends the upper
 //! tree  descent                    one walk over the merged view, one over a layer
 //! overlay/{mod,resolve,list,why,xray,write,in_place,copy_up}
 //!                                  the overlay: knows `layer`, never a concrete layer
@@ -36,6 +37,8 @@ mod path;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod tree;
+#[cfg(any(unix, windows))]
+pub mod verify;
 
 #[cfg(feature = "testing")]
 pub mod testing;

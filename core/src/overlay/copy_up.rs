@@ -21,13 +21,21 @@ impl Stack {
         let Some(hit) = place.visible().last() else { return Err(Error::new(ErrorKind::NotFound, "open")) };
         let refuse = |kind| Err(Error::new(kind, "open").in_layer(&self.layers[hit.layer].caps().name));
         match hit.node.kind {
-            Kind::File if self.is_metacopy(hit)? => {
-                let (layer, node) = self.data(place).map_err(|e| e.in_layer(&self.layers[hit.layer].caps().name))?;
+            Kind::File => {
+                let (layer, node) = self.source(place)?;
                 self.layers[layer].open(&node)
             }
-            Kind::File => self.layers[hit.layer].open(&hit.node),
             Kind::Dir => refuse(ErrorKind::IsADirectory),
             _ => refuse(ErrorKind::UnsupportedEntry),
+        }
+    }
+
+    /// Returns the layer and the object that have the content of the file at a place.
+    pub(crate) fn source(&self, place: &Place) -> Result<(usize, Node)> {
+        let Some(hit) = place.visible().last() else { return Err(Error::new(ErrorKind::NotFound, "open")) };
+        match self.is_metacopy(hit)? {
+            true => self.data(place).map_err(|e| e.in_layer(&self.layers[hit.layer].caps().name)),
+            false => Ok((hit.layer, hit.node.clone())),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The kernel's overlay as judge (Linux, root): random layers and histories, run on its mount and on what is judged.
 //!
 //! After every operation both answer with the same errno and show the same tree; at the end both uppers hold the same
-//! (origin, impure, uuid and the link counts of whiteouts aside), and the kernel mounts the judged one and shows that
-//! tree again. `OVL_SEED` and `OVL_HISTORIES` choose others.
+//! (origin, impure, uuid and the link counts of whiteouts aside), nothing is wrong with the judged one, and the kernel
+//! mounts it and shows that tree again. `OVL_SEED` and `OVL_HISTORIES` choose others.
 //!
 //! A rename over a directory that is not empty may leave traces in the kernel's upper (a copied-up directory, a
 //! redirect), since there the upper's own file system refuses it: after one the uppers are not compared. Where a
@@ -16,6 +16,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -26,12 +27,14 @@ use rustix::{
 };
 
 use crate::{
-    Kind, Opaque, VPath,
+    Kind, Layer, Opaque, VPath,
+    layers::host::{self, LowerOptions, Suspect, UpperOptions},
     overlay::RenameHow,
     testing::{
         drawing::parse,
         history::{self, Choose, Op, Rng, XATTR},
     },
+    verify::{Finding, verify},
 };
 
 const STEPS: usize = 25;
@@ -78,7 +81,7 @@ pub fn judge<J: Judged>(seed: u64, ground: Ground<'_>, open: impl FnOnce(&[PathB
     let mut rng = Rng(seed);
     let drawings: Vec<String> = (0..1 + rng.below(3)).map(|_| history::layer(&mut rng, true)).collect();
     let lowers: Vec<PathBuf> = (0..drawings.len()).map(|i| ground.place.join(format!("lower{i}"))).collect();
-    lowers.iter().zip(&drawings).for_each(|(root, drawing)| build(root, drawing));
+    lowers.iter().zip(&drawings).for_each(|(root, drawing)| build(root, drawing, "trusted"));
     let kernel = Mount::new(ground, &lowers, "theirs");
     let ours = open(&lowers);
     let (mut done, mut traces): (Vec<Op>, bool) = (Vec::new(), false);
@@ -104,8 +107,17 @@ pub fn judge<J: Judged>(seed: u64, ground: Ground<'_>, open: impl FnOnce(&[PathB
         let [ours, theirs] = [ground.upper(), ground.place.join("theirs")].map(|upper| draw(&upper, true));
         assert_same(&ours, &theirs, &|| context(&done));
     }
+    assert_eq!(defects(&ground.upper(), &lowers, LowerOptions::default(), None), [], "{}", context(&done));
     let again = Mount::new(ground, &lowers, "ours");
     assert_same(&shown, &draw(&again.0, false), &|| context(&done));
+}
+
+/// Returns what is wrong with an upper over host lowers.
+pub fn defects(upper: &Path, lowers: &[PathBuf], read: LowerOptions, work: Option<PathBuf>) -> Vec<Finding> {
+    let suspect = Suspect::open(upper, &UpperOptions { work, ..UpperOptions::default() }).expect("it can be looked at");
+    let lower = |path| host::lower(path, read.clone()).expect("a directory") as Arc<dyn Layer>;
+    let findings = verify(suspect, lowers.iter().map(|path| lower(path)).collect()).expect("a small stack is taken");
+    findings.map(|finding| finding.expect("it can be read")).collect()
 }
 
 /// A kernel's overlay that goes when it is dropped.
@@ -168,7 +180,8 @@ fn set_times(path: &Path, last_access: Timespec, last_modification: Timespec) {
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).expect("root sets times");
 }
 
-fn assert_same(mine: &Portrait, theirs: &Portrait, told: &dyn Fn() -> String) {
+/// Panics where two trees differ, with what `told` says.
+pub fn assert_same(mine: &Portrait, theirs: &Portrait, told: &dyn Fn() -> String) {
     if mine != theirs {
         let differ = |(path, line): &(&String, &String), other: &Portrait| other.get(*path) != Some(*line);
         let only_mine: Vec<_> = mine.iter().filter(|line| differ(line, theirs)).collect();
@@ -177,14 +190,14 @@ fn assert_same(mine: &Portrait, theirs: &Portrait, told: &dyn Fn() -> String) {
     }
 }
 
-/// Builds a drawn lower as the kernel's own tools would leave it.
-fn build(root: &Path, drawing: &str) {
+/// Builds a drawn lower as the kernel's own tools would leave it, with marks of a namespace (`trusted`, `user`).
+pub fn build(root: &Path, drawing: &str, namespace: &str) {
     fs::create_dir(root).expect("the place is empty");
-    parse(drawing).iter().try_for_each(|item| build_item(root, item)).expect("root builds a lower");
+    parse(drawing).iter().try_for_each(|item| build_item(root, item, namespace)).expect("root builds a lower");
     age(root);
 }
 
-fn build_item(root: &Path, item: &crate::testing::drawing::Item) -> io::Result<()> {
+fn build_item(root: &Path, item: &crate::testing::drawing::Item, namespace: &str) -> io::Result<()> {
     let path = beneath(root, &item.path);
     fs::create_dir_all(path.parent().expect("it lies in the root"))?;
     match item.kind {
@@ -194,7 +207,7 @@ fn build_item(root: &Path, item: &crate::testing::drawing::Item) -> io::Result<(
         _ => fs::write(&path, &item.content)?,
     }
     if item.marks.opaque == Opaque::Yes {
-        rustix::fs::setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())?;
+        rustix::fs::setxattr(&path, format!("{namespace}.overlay.opaque"), b"y", XattrFlags::empty())?;
     }
     Ok(())
 }

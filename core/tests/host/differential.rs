@@ -54,9 +54,14 @@ impl Judged for Engine {
     }
 
     fn draw(&self) -> Portrait {
-        let walk = self.0.walk(&VPath::root(), WalkOptions::default()).unwrap();
-        walk.map(|shown| shown.unwrap().0).map(|path| (path.to_string(), line_of(&self.0, &path))).collect()
+        portrait(&self.0)
     }
+}
+
+/// Draws what an overlay shows.
+pub(crate) fn portrait(overlay: &Arc<Overlay>) -> Portrait {
+    let walk = overlay.walk(&VPath::root(), WalkOptions::default()).unwrap();
+    walk.map(|shown| shown.unwrap().0).map(|path| (path.to_string(), line_of(overlay, &path))).collect()
 }
 
 fn line_of(overlay: &Arc<Overlay>, path: &VPath) -> String {

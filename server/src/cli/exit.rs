@@ -24,6 +24,8 @@ pub mod code {
     pub const UPPER_BUSY: u8 = 8;
     /// The upper was written in another form.
     pub const WRONG_FORM: u8 = 9;
+    /// The upper has defects that were not mended.
+    pub const DEFECTS: u8 = 10;
     /// Reading or writing failed.
     pub const IO: u8 = 74;
     /// Stopped at once by a SIGHUP after another signal.

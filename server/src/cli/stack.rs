@@ -119,7 +119,8 @@ fn name(spec: &LayerSpec) -> String {
         .unwrap_or_else(|| if spec.path.as_os_str().is_empty() { "mem" } else { "dir" }.into())
 }
 
-fn lowers(args: &StackArgs, nonce: u64) -> Result<Vec<Arc<dyn Layer>>, Failure> {
+/// Opens the lowers, topmost first.
+pub(crate) fn lowers(args: &StackArgs, nonce: u64) -> Result<Vec<Arc<dyn Layer>>, Failure> {
     refuse_order(args)?;
     args.lower.iter().map(|spec| lower(spec, args, nonce)).collect()
 }

@@ -28,6 +28,7 @@ mod session;
 mod show;
 #[cfg(target_os = "linux")]
 mod unmount;
+mod verify;
 mod why;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -47,6 +48,7 @@ Examples:
   ovl discard index.html --lower site.zip --upper ./changes
   ovl export --format zip --output result.zip --lower site.zip --upper ./changes
   ovl inspect site.zip
+  ovl verify ./changes --lower site.zip
   ovl mount --lower ./base --upper ./changes /mnt/work
   source <(ovl completions bash)
 
@@ -55,7 +57,7 @@ configuration file that ovl-server reads; a flag wins over the environment, the 
 the file. `ovl config show --origin` tells what holds.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or condition, 5 read-only or
-permission, 6 corrupt layer, 8 upper in use, 9 wrong form of the upper, 74 I/O.";
+permission, 6 corrupt layer, 8 upper in use, 9 wrong form of the upper, 10 defects, 74 I/O.";
 
 /// Looks into layers stacked as one tree, and changes, exports and imports what the upper layer holds.
 #[derive(Parser, Debug)]
@@ -87,6 +89,8 @@ enum Command {
     Digest(digest::Digest),
     /// Lists what an archive holds as it would be served, and what was left out and why.
     Inspect(inspect::Inspect),
+    /// Tells what is wrong with an upper, and mends what is safe to mend.
+    Verify(verify::Verify),
     /// Mounts the stack as a file system (Linux).
     Mount(mount::Mount),
     /// Ends a mount (Linux).
@@ -143,6 +147,7 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Import(import) => import.run(),
         Command::Digest(digest) => digest.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Verify(verify) => verify.run(),
         #[cfg(target_os = "linux")]
         Command::Mount(mount) => mount.run(&args),
         #[cfg(not(target_os = "linux"))]

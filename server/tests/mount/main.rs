@@ -17,3 +17,4 @@ mod server;
 mod stay;
 mod stops;
 mod table;
+mod verify;

@@ -15,9 +15,6 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 
-/// What the kernel makes in its work directory.
-const WORK: &[u8] = b"work";
-
 /// An upper that the kernel can mount, and that nobody else opens before this is dropped.
 ///
 /// It says nothing about a mount: keep it until the mount is in the table that others read.
@@ -63,16 +60,9 @@ impl KernelUpper {
         self.upper.as_fd()
     }
 
-    /// Removes what an ended mount leaves in the work directory: a directory that nobody may enter, and in it the
-    /// device of which whiteouts were links. The mark of a volatile mount stays.
+    /// Removes what an ended mount leaves in the work directory. The mark of a volatile mount stays.
     pub fn tidy(&self) {
-        let mut names = Vec::new();
-        let entered = self.kernel.child(WORK).and_then(|work| {
-            work.scan(&mut |name, _| names.push(name.to_owned()))?;
-            names.iter().filter(|name| name.starts_with(b"#")).try_for_each(|name| work.unlink(name))
-        });
-        // What stays is removed by the kernel at its next mount.
-        let _stays = entered.and_then(|()| self.kernel.remove_dir(WORK));
+        kept::tidy(&self.kernel);
     }
 
     /// Returns the directory that the kernel may work in.

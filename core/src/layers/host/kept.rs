@@ -2,9 +2,11 @@
 
 use std::io;
 
-use super::{failed, sys::Handle};
+use super::{failed, stage, sys::Handle};
 use crate::{Error, ErrorKind, Result};
 
+/// What the kernel makes in its work directory.
+const WORK: &[u8] = b"work";
 /// The kernel's own directory in a work directory.
 pub(super) const KERNEL: &[u8] = b"kernel";
 
@@ -31,7 +33,7 @@ pub(super) fn refuse_index(work: &Handle) -> Result<()> {
 }
 
 /// Goes down by names; `None` where one is missing, or is closed to this process because another user mounted it.
-fn find(work: &Handle, names: &[&[u8]]) -> Result<Option<Handle>> {
+pub(super) fn find(work: &Handle, names: &[&[u8]]) -> Result<Option<Handle>> {
     let mut found: Option<Handle> = None;
     for name in names {
         match found.as_ref().unwrap_or(work).child(name) {
@@ -41,6 +43,18 @@ fn find(work: &Handle, names: &[&[u8]]) -> Result<Option<Handle>> {
         }
     }
     Ok(found)
+}
+
+/// Removes what an ended mount leaves in the kernel's own directory: one that nobody may enter, and in it what was not
+/// finished and the device of which whiteouts were links. The mark of a volatile mount stays.
+pub(super) fn tidy(kernel: &Handle) {
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let entered = kernel.child(WORK).and_then(|work| {
+        work.scan(&mut |name, _| names.push(name.into()))?;
+        names.iter().filter(|name| name.starts_with(b"#")).try_for_each(|name| stage::remove_all(&work, name))
+    });
+    // What stays is removed by the kernel at its next mount.
+    let _stays = entered.and_then(|()| kernel.remove_dir(WORK));
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -71,11 +71,11 @@ pub fn upper_to_read(path: &Path, name: String, form: Option<Form>) -> Result<Ar
 }
 
 /// Returns the marks that a mount by this process would heed.
-fn usual() -> Namespace {
+pub(super) fn usual() -> Namespace {
     if super::sys::own_ids().0 == 0 { Namespace::Trusted } else { Namespace::User }
 }
 
-fn caps(name: String, root: &Handle) -> Result<Caps> {
+pub(super) fn caps(name: String, root: &Handle) -> Result<Caps> {
     Ok(Caps {
         name,
         kind: "dir",

@@ -29,6 +29,7 @@ mod reserve;
 mod settle;
 mod slot;
 mod stage;
+mod suspect;
 #[cfg(unix)]
 #[path = "sys_unix/mod.rs"]
 mod sys;
@@ -48,6 +49,7 @@ pub use self::{
     form::{Form, recorded_form},
     lower::{HostLower, LowerOptions, lower, upper_to_read},
     marks::Namespace,
+    suspect::{Defect, Effect, Fault, Suspect, WorkFault},
     upper::{HostUpper, UpperOptions, upper},
 };
 #[cfg(target_os = "linux")]

@@ -38,6 +38,11 @@ impl Native {
         Ok(Self { lower: false, ..Self::lower(root, caps, namespace, false)? })
     }
 
+    /// Reads the same without the records of ovl.
+    pub(super) fn upper_as_found(root: Handle, caps: Caps, namespace: Namespace) -> Result<Self> {
+        Ok(Self { ours: false, ..Self::upper(root, caps, namespace)? })
+    }
+
     /// Reads the tree beneath `root`, a directory.
     pub(super) fn lower(root: Handle, caps: Caps, namespace: Namespace, one_device: bool) -> Result<Self> {
         let keys = namespace.keys();

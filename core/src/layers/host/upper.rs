@@ -39,7 +39,7 @@ pub struct UpperOptions {
 pub struct HostUpper {
     tree: Box<dyn WritableLayer>,
     chosen: Chosen,
-    _work: Work,
+    work: Work,
 }
 
 impl HostUpper {
@@ -52,6 +52,13 @@ impl HostUpper {
     pub fn form_reason(&self) -> &str {
         &self.chosen.reason
     }
+
+    /// Removes what a mount of the kernel has left in the work directory. Returns whether nothing of it stays.
+    pub(super) fn tidy(&self) -> bool {
+        let Ok(kernel) = self.work.dir.child(kept::KERNEL) else { return true };
+        kept::tidy(&kernel);
+        kernel.child_stat(b"work").is_err()
+    }
 }
 
 /// Opens the directory at `path` as an upper, making it when its parent exists.
@@ -60,11 +67,24 @@ impl HostUpper {
 /// that another process or a kernel mount holds (`Busy`), one in another form (`WrongForm`), and one that a kernel
 /// mount has left in a state that only the kernel keeps (`Unsupported`).
 pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
-    let name = if options.name.is_empty() { super::name_of(path) } else { options.name.clone() };
     let (root, work) = claim(path, options.work.as_deref())?;
     kept::refuse_index(&work.dir)?;
     let chosen = form::choose(&root, &work.stage, options.form)?;
     form::record(&root, chosen.form, &work.stage)?;
+    build(path, root, work, chosen, &options)
+}
+
+/// Opens the directory at `path`, an upper of this form, to mend it: nothing is recorded on it.
+///
+/// Refuses what [`upper`] refuses.
+pub(super) fn to_mend(path: &Path, options: &UpperOptions, form: Form) -> Result<Arc<HostUpper>> {
+    let (root, work) = claim(path, options.work.as_deref())?;
+    kept::refuse_index(&work.dir)?;
+    build(path, root, work, Chosen { form, reason: "to be mended".into() }, options)
+}
+
+fn build(path: &Path, root: Handle, work: Work, chosen: Chosen, options: &UpperOptions) -> Result<Arc<HostUpper>> {
+    let name = if options.name.is_empty() { super::name_of(path) } else { options.name.clone() };
     let caps = caps(name, &root, chosen.form, work.stage.is_case_blind().map_err(failed("open upper"))?)?;
     let (stage, settler) = (work.stage.clone(), Arc::new(Settler::new(options.durability)));
     let tree: Box<dyn WritableLayer> = match chosen.form.namespace() {
@@ -75,7 +95,7 @@ pub fn upper(path: &Path, options: UpperOptions) -> Result<Arc<HostUpper>> {
             Box::new(Kernel { native: Native::upper(root, caps, namespace)?, stage, rights, settler })
         }
     };
-    Ok(Arc::new(HostUpper { tree, chosen, _work: work }))
+    Ok(Arc::new(HostUpper { tree, chosen, work }))
 }
 
 /// Opens an upper and its work directory for this process alone.
@@ -97,10 +117,8 @@ fn open_root(path: &Path) -> std::io::Result<Handle> {
     Ok(root)
 }
 
-#[cfg(target_os = "linux")]
 fn refuse_mounted(root: &Handle, path: &Path) -> Result<()> {
-    let path = path.canonicalize().map_err(failed("open upper"))?;
-    match super::mountinfo::mounted_at(root, &path)? {
+    match mounted_at(root, path)? {
         None => Ok(()),
         Some(point) => {
             let why = format!("the kernel has it mounted at {}; unmount that first", point.display());
@@ -109,10 +127,16 @@ fn refuse_mounted(root: &Handle, path: &Path) -> Result<()> {
     }
 }
 
+/// Returns where the kernel has mounted an overlay with this upper.
+#[cfg(target_os = "linux")]
+pub(super) fn mounted_at(root: &Handle, path: &Path) -> Result<Option<PathBuf>> {
+    super::mountinfo::mounted_at(root, &path.canonicalize().map_err(failed("open upper"))?)
+}
+
 /// Nothing but Linux mounts overlays.
 #[cfg(not(target_os = "linux"))]
-fn refuse_mounted(_root: &Handle, _path: &Path) -> Result<()> {
-    Ok(())
+pub(super) fn mounted_at(_root: &Handle, _path: &Path) -> Result<Option<PathBuf>> {
+    Ok(None)
 }
 
 fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Caps> {

@@ -75,6 +75,23 @@ pub(super) fn subdirectory(dir: &Handle, name: &[u8]) -> std::io::Result<Handle>
     }
 }
 
+/// Returns whether another process, or a mount of the kernel, uses the upper at `path`.
+pub(super) fn in_use(work: &Handle, upper: &Handle, path: &Path) -> Result<bool> {
+    if super::upper::mounted_at(upper, path)?.is_some() {
+        return Ok(true);
+    }
+    let file = match work.child(b"lock") {
+        Ok(file) => file.read().map_err(failed("look at the lock"))?,
+        // Without the file nobody of ours can hold it.
+        Err(_) => return Ok(false),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(failed("look at the lock")(error)),
+    }
+}
+
 fn lock(file: std::io::Result<File>) -> Result<Lock> {
     let file = file.map_err(failed("lock upper"))?;
     match file.try_lock() {
