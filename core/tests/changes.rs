@@ -167,6 +167,10 @@ fn discarding_shows_the_lowers_again() {
         ("a/! a/n=1 b/@a", &["a/x=1"], "b", "a/ a/n=1", "a/! a/n=1"),
         ("d/ -d/a d/b/@a", &["d/a/x=1"], "d", "d/ d/a/ d/a/x=1", ""),
         ("-a -b c/@a", &["a/x=1 b/y=1"], "b", "b/ b/y=1 c/ c/x=1", "-a c/@a"),
+        // What stands where a renamed directory was goes alone: the directory still shows at one place.
+        ("a=2 b/@a", &["a/x=1"], "a", "b/ b/x=1", "-a b/@a"),
+        ("a/! a/n=1 b/@a", &["a/x=1"], "a", "b/ b/x=1", "-a b/@a"),
+        ("a/! a/b/@/a", &["a/x=1"], "a", "a/ a/x=1", ""),
     ];
     for (upper, lowers, at, shown, left) in cases {
         let top = memory("upper", upper);
@@ -176,6 +180,17 @@ fn discarding_shows_the_lowers_again() {
         assert_eq!(done.info, None);
         assert_eq!(draw(&overlay), *shown, "discard {at} in {upper:?} over {lowers:?}");
         assert_eq!(draw_layer(&*top), *left, "discard {at} in {upper:?} over {lowers:?}");
+    }
+}
+
+#[test]
+fn discarding_a_tree_out_of_which_a_directory_was_moved_is_refused_whatever_stands_there_now() {
+    for upper in ["d/ d/a=2 m/@/d/a", "d/! d/a=2 m/@/d/a", "-d m/@/d/a", "d=2 m/@/d/a", "-d d2/@d d2/a=2 m/@/d/a"] {
+        let overlay = stack(upper, &["d/a/x=1"]);
+        let (before, at) = (draw(&overlay), if upper.contains("d2") { "d2" } else { "d" });
+        let refused = overlay.discard(&ctx(), &path(at)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Busy, "{upper}: {refused}");
+        assert_eq!(draw(&overlay), before);
     }
 }
 

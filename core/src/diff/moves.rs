@@ -52,6 +52,23 @@ impl Moves {
         Ok(moves)
     }
 
+    /// Returns where a directory of the lowers is now.
+    pub(crate) fn now(&self, from: &VPath) -> VPath {
+        let (mut at, mut below) = (from.clone(), Vec::new());
+        let mut now = loop {
+            match (self.moved.get(&at), at.split()) {
+                (Some(to), _) => break to.clone(),
+                (None, None) => break at,
+                (None, Some((parent, name))) => {
+                    below.push(name.to_owned());
+                    at = parent;
+                }
+            }
+        };
+        below.iter().rev().for_each(|name| now.push(name.as_name()));
+        now
+    }
+
     /// Takes in a directory of the upper; a redirect that names its own place is no rename.
     pub(crate) fn note(&mut self, from: Option<&VPath>, parent: Option<&VPath>, path: &VPath, marks: &Marks) {
         let Some(from) = from.filter(|_| marks.redirect.is_some()) else { return };

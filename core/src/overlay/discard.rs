@@ -16,8 +16,28 @@ use crate::{
 struct Plan {
     /// The whiteouts of renames, and what they hid.
     whiteouts: Vec<VPath>,
-    /// The objects, with everything beneath them.
-    objects: Vec<VPath>,
+    /// The objects, with everything beneath them, and what they leave.
+    objects: Vec<(VPath, Leave)>,
+}
+
+impl Plan {
+    /// Plans for one thing alone.
+    fn of(kind: Kind, at: VPath, leave: Leave) -> Self {
+        match kind {
+            Kind::Whiteout => Self { whiteouts: vec![at], objects: Vec::new() },
+            _ => Self { whiteouts: Vec::new(), objects: vec![(at, leave)] },
+        }
+    }
+}
+
+/// Refuses a tree out of which a directory of the lowers was moved that still stands elsewhere: it would show twice.
+fn refuse_outward(moves: &Moves, at: &VPath) -> Result<()> {
+    let is_outward = |from: &VPath| from.split().is_some_and(|(parent, _)| moves.now(&parent).is_within(at));
+    let Some((_, to)) = moves.moved.iter().find(|(from, to)| is_outward(from) && !to.is_within(at)) else {
+        return Ok(());
+    };
+    let reason = format!("{to} was moved out of it; discard that first");
+    Err(Error::new(ErrorKind::Busy, "discard").at(at).because(reason))
 }
 
 impl Overlay {
@@ -25,7 +45,8 @@ impl Overlay {
     /// unless an opaque directory above hides it. The directories above stay. The root stands for all changes.
     ///
     /// Discarding either end of a renamed directory undoes the rename, changes inside it included; so does
-    /// discarding a tree into which it was moved. The condition of `ctx` concerns what shows at the path.
+    /// discarding a tree into which it was moved. What else stands where it was goes alone, and leaves the whiteout of the
+    /// rename. The condition of `ctx` concerns what shows at the path.
     ///
     /// Refuses a path that the upper does not hold (`NotFound`), and a tree out of which a directory was moved that
     /// still stands elsewhere (`Busy`): that one is to be discarded first.
@@ -40,11 +61,7 @@ impl Overlay {
             let upper = &self.stack.layers[0];
             let node = upper.lookup(&dir.place.hits[0].node, name)?.ok_or_else(missing)?;
             let at = dir.path.join(name);
-            let plan = match node.kind {
-                Kind::Dir => self.plan_tree(&dir, &at)?,
-                Kind::Whiteout => self.plan_whiteout(&dir, &at)?,
-                _ => Plan { whiteouts: Vec::new(), objects: vec![at] },
-            };
+            let plan = self.plan(&dir, &at, node.kind)?;
             self.drop_all(ctx, &plan)
         })
     }
@@ -90,30 +107,28 @@ impl Overlay {
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// Plans for a whiteout: if a rename left it, the renamed directory goes too.
-    fn plan_whiteout(&self, dir: &UpperDir, at: &VPath) -> Result<Plan> {
+    /// Plans for what the upper holds at a path. Where no rename can have an end there, none is looked for.
+    fn plan(&self, dir: &UpperDir, at: &VPath, kind: Kind) -> Result<Plan> {
         let name = last_name(at)?;
-        let hides_dir = self.stack.step(&dir.below(), name, Look::default())?.is_dir();
-        let from = dir.origin.as_ref().filter(|_| hides_dir).map(|origin| origin.join(name));
-        let to = from.map(|from| self.moves(false).map(|moves| moves.moved.get(&from).cloned())).transpose()?.flatten();
-        Ok(Plan { whiteouts: vec![at.clone()], objects: to.into_iter().collect() })
-    }
-
-    /// Plans for a directory: what was moved into it shows again where it came from.
-    fn plan_tree(&self, dir: &UpperDir, at: &VPath) -> Result<Plan> {
-        let inside = self.moves_at(dir, at)?;
-        if inside.moved.is_empty() && inside.left.is_empty() {
-            return Ok(Plan { whiteouts: Vec::new(), objects: vec![at.clone()] });
+        let covers_dir = self.stack.step(&dir.below(), name, Look::default())?.is_dir();
+        if !covers_dir && (kind != Kind::Dir || self.moves_at(dir, at)?.moved.is_empty()) {
+            return Ok(Plan::of(kind, at.clone(), Leave::Nothing));
         }
-        let all = self.moves(true)?;
-        let outward = inside.left.keys().find_map(|from| all.moved.get(from).filter(|to| !to.is_within(at)));
-        if let Some(to) = outward {
-            let reason = format!("{to} was moved out of it; discard that first");
-            return Err(Error::new(ErrorKind::Busy, "discard").at(at).because(reason));
-        }
-        let left = inside.moved.keys().filter_map(|from| all.left.get(from));
-        let whiteouts = left.filter(|whiteout| !whiteout.is_within(at)).cloned().collect();
-        Ok(Plan { whiteouts, objects: vec![at.clone()] })
+        let moves = self.moves(true)?;
+        refuse_outward(&moves, at)?;
+        let from = dir.origin.as_ref().map(|origin| origin.join(name));
+        let to = from.and_then(|from| moves.moved.get(&from)).filter(|to| !to.is_within(at));
+        let mut plan = match (kind, to) {
+            (Kind::Whiteout, Some(to)) => {
+                Plan { whiteouts: vec![at.clone()], ..Plan::of(Kind::Dir, to.clone(), Leave::Nothing) }
+            }
+            (_, Some(_)) => Plan::of(kind, at.clone(), Leave::Whiteout),
+            (_, None) => Plan::of(kind, at.clone(), Leave::Nothing),
+        };
+        // What was moved into the tree shows again where it came from.
+        let inward = moves.moved.iter().filter(|(_, to)| to.is_within(at)).filter_map(|(from, _)| moves.left.get(from));
+        plan.whiteouts.extend(inward.filter(|whiteout| !whiteout.is_within(at)).cloned());
+        Ok(plan)
     }
 
     /// Collects the renames with an end at or beneath a directory of the upper.
@@ -130,18 +145,19 @@ impl Overlay {
 
     fn drop_all(&self, ctx: &Ctx, plan: &Plan) -> Result<Report> {
         let mut deeds = Vec::new();
-        for path in plan.whiteouts.iter().chain(&plan.objects) {
-            self.drop_one(ctx, path)?;
+        let whiteouts = plan.whiteouts.iter().map(|path| (path, Leave::Nothing));
+        for (path, leave) in whiteouts.chain(plan.objects.iter().map(|(path, leave)| (path, *leave))) {
+            self.drop_one(ctx, path, leave)?;
             deeds.push((Deed::Discarded, path.clone()));
         }
         Ok(Report { deeds, ..Report::default() })
     }
 
-    fn drop_one(&self, ctx: &Ctx, path: &VPath) -> Result<()> {
+    fn drop_one(&self, ctx: &Ctx, path: &VPath, leave: Leave) -> Result<()> {
         let (op, name) = ("discard", last_name(path)?);
         let parent = path.split().map(|(parent, _)| parent).unwrap_or_default();
         let dir = self.upper_dir(&parent)?.ok_or_else(|| Error::new(ErrorKind::NotFound, op).at(path))?;
         let dir = &dir.place.hits[0].node;
-        self.commit(&[Step::Remove { dir, name, leave: Leave::Nothing }], ctx.now)
+        self.commit(&[Step::Remove { dir, name, leave }], ctx.now)
     }
 }
