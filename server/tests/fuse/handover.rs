@@ -6,25 +6,24 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     sync::Arc,
 };
 
 use http::StatusCode;
 use ovl_core::{
     Kind, Layer, Overlay, VPath,
-    layers::host::{self, Form, LowerOptions, Namespace, Suspect, UpperOptions},
+    layers::host::{self, Form, LowerOptions, Namespace, UpperOptions},
     overlay::{Follow, RenameHow, WalkOptions},
     testing::{
         drawing::content,
         history::{self, Choose, Op, Rng},
+        kernel::{Portrait, assert_same, build, defects, draw, run},
     },
-    verify::verify,
 };
 use serde_json::json;
 
 use crate::{
-    differential::{Portrait, assert_same, build, draw, run, setting},
     in_private,
     place::{Place, stack},
     site::Site,
@@ -46,6 +45,10 @@ fn an_upper_of_a_user_goes_from_hand_to_hand() {
     hand_over(Form::KernelUser);
 }
 
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
 fn hand_over(form: Form) {
     let (seed, rounds) = (setting("OVL_SEED", 1), setting("OVL_ROUNDS", 20));
     let mut rng = Rng(seed);
@@ -63,6 +66,8 @@ struct Hands {
     place: Place,
     lowers: Vec<PathBuf>,
     form: Form,
+    /// Whether the kernel copies attributes up without content: once it has, only such a mount reads the upper (Y03).
+    metacopy: bool,
     done: Vec<String>,
 }
 
@@ -73,14 +78,15 @@ impl Hands {
         let marks = form == Form::KernelTrusted;
         let drawings: Vec<String> = (0..1 + rng.below(3)).map(|_| history::layer(rng, marks)).collect();
         let lowers = drawings.iter().enumerate().map(|(i, drawing)| {
-            let root = place.dir(&format!("l{i}"));
-            build(&root, drawing);
+            let root = place.path(&format!("l{i}"));
+            build(&root, drawing, "trusted");
             root
         });
         let lowers = lowers.collect();
         drop(host::upper(&place.path("u"), UpperOptions { form: Some(form), ..UpperOptions::default() }).unwrap());
         place.dir("m");
-        let hands = Self { place, lowers, form, done: vec![format!("{form} over {drawings:?}")] };
+        let metacopy = marks && rng.below(2) == 0;
+        let hands = Self { place, lowers, form, metacopy, done: vec![format!("{form} over {drawings:?}")] };
         hands.start_again();
         hands
     }
@@ -109,14 +115,18 @@ impl Hands {
         lowers.chain(["--upper".into(), self.place.path("u").display().to_string()]).collect()
     }
 
-    /// Runs `ovl`, which must succeed, away from the settings of this machine.
+    /// Runs `ovl`, which must succeed.
     fn ovl(&self, words: &[&str], with_stack: bool) -> Vec<u8> {
+        let output = self.try_ovl(words, with_stack);
+        assert!(output.status.success(), "{words:?}: {output:?}\n{}", self.told());
+        output.stdout
+    }
+
+    /// Runs `ovl` away from the settings of this machine.
+    fn try_ovl(&self, words: &[&str], with_stack: bool) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ovl"));
         command.current_dir(self.place.path("")).env_clear().env("XDG_CONFIG_HOME", self.place.path("config"));
-        command.args(words).args(if with_stack { self.flags() } else { Vec::new() });
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}\n{}", String::from_utf8_lossy(&output.stderr), self.told());
-        output.stdout
+        command.args(words).args(if with_stack { self.flags() } else { Vec::new() }).output().unwrap()
     }
 
     /// Lets one of the hands change something.
@@ -130,17 +140,21 @@ impl Hands {
     }
 
     fn kernel(&mut self, rng: &mut Rng) {
-        let user = [&["-q"][..], &["-q", "--xino", "on"]];
-        let root = [&["-q"][..], &["-q", "--metacopy"], &["-q", "--xino", "on", "--metacopy"]];
-        let more = if self.form == Form::KernelUser { rng.pick(&user) } else { rng.pick(&root) };
-        self.ovl(&[&["mount", "m"], more].concat(), true);
-        self.operations(rng, &format!("kernel {more:?}"), |hands, op| run(&hands.place.path("m"), op).is_ok());
+        let xino = rng.pick(&["on", "off"]);
+        self.mount(&["--xino", xino]);
+        self.operations(rng, &format!("kernel, xino {xino}"), |hands, op| run(&hands.place.path("m"), op).is_none());
         self.ovl(&["unmount", "m"], false);
+    }
+
+    /// Lets the kernel mount the stack.
+    fn mount(&self, more: &[&str]) {
+        let metacopy: &[&str] = if self.metacopy { &["--metacopy"] } else { &[] };
+        self.ovl(&[&["mount", "-q", "--driver", "kernel", "m"], metacopy, more].concat(), true);
     }
 
     fn fuse(&mut self, rng: &mut Rng) {
         let mounted = self.by_fuse();
-        self.operations(rng, "fuse", |hands, op| run(&hands.place.path("m"), op).is_ok());
+        self.operations(rng, "fuse", |hands, op| run(&hands.place.path("m"), op).is_none());
         drop(mounted);
     }
 
@@ -174,15 +188,17 @@ impl Hands {
             self.ovl(&["export", "-q", "-o", "more.tar", "--yes", "--lower", &format!("more-{name}")], false);
             self.ovl(&["import", "-q", "more.tar", "--yes", "--privileged-metadata"], true);
             self.done.push(format!("import {name}"));
-            run(&self.place.path("model"), &Op::Put(at, bytes)).unwrap();
+            assert_eq!(run(&self.place.path("model"), &Op::Put(at, bytes)), None);
             return;
         }
         let changes = String::from_utf8(self.ovl(&["changes", "-0"], true)).unwrap();
         let changes: Vec<&str> = changes.split('\0').filter(|path| !path.is_empty()).collect();
         if !changes.is_empty() {
             let path = rng.pick(&changes);
-            self.done.push(format!("discard {path}"));
-            self.ovl(&["discard", "--yes", path], true);
+            let discarded = self.try_ovl(&["discard", "--yes", path], true);
+            self.done.push(format!("discard {path}: {}", discarded.status));
+            // What was moved out of a tree has to be discarded first.
+            assert!(matches!(discarded.status.code(), Some(0 | 4)), "{discarded:?}\n{}", self.told());
             self.start_again();
         }
     }
@@ -195,7 +211,7 @@ impl Hands {
             self.done.push(format!("{who}: {op:?} {is_done}"));
             if is_done {
                 let model = run(&self.place.path("model"), &op);
-                assert!(model.is_ok(), "{model:?}\n{}", self.told());
+                assert_eq!(model, None, "{}", self.told());
             }
         }
     }
@@ -205,7 +221,7 @@ impl Hands {
         let mounted = self.by_fuse();
         let fuse = draw(&self.place.path("m"), false);
         drop(mounted);
-        self.ovl(&["mount", "-q", "m"], true);
+        self.mount(&[]);
         let kernel = draw(&self.place.path("m"), false);
         self.ovl(&["unmount", "m"], false);
         assert_same(&fuse, &kernel, &told);
@@ -235,15 +251,18 @@ impl Hands {
         assert_eq!(count, count_beneath(&self.place.path("model")), "{}", self.told());
     }
 
-    fn layers(&self) -> Vec<Arc<dyn Layer>> {
+    /// Returns how the lowers are read.
+    fn read(&self) -> LowerOptions {
         let namespace = if self.form == Form::KernelUser { Namespace::User } else { Namespace::Trusted };
-        let options = || LowerOptions { namespace: Some(namespace), ..LowerOptions::default() };
-        self.lowers.iter().map(|lower| host::lower(lower, options()).unwrap() as Arc<dyn Layer>).collect()
+        LowerOptions { namespace: Some(namespace), ..LowerOptions::default() }
+    }
+
+    fn layers(&self) -> Vec<Arc<dyn Layer>> {
+        self.lowers.iter().map(|lower| host::lower(lower, self.read()).unwrap() as Arc<dyn Layer>).collect()
     }
 
     fn verify(&self) {
-        let suspect = Suspect::open(&self.place.path("u"), &UpperOptions::default()).unwrap();
-        let found: Vec<_> = verify(suspect, self.layers()).unwrap().map(Result::unwrap).collect();
+        let found = defects(&self.place.path("u"), &self.lowers, self.read(), None);
         assert!(found.is_empty(), "{found:#?}\n{}", self.told());
     }
 }
@@ -282,8 +301,9 @@ async fn request(site: &Site, op: &Op) -> bool {
 
 /// Takes the time out of a line: a refused rename may stamp a directory of the kernel's, and none of a plain one.
 fn without_time(line: &str) -> String {
-    let words: Vec<&str> = line.splitn(4, ' ').collect();
-    [&words[..2], &words[3..]].concat().join(" ")
+    let mut words: Vec<&str> = line.splitn(5, ' ').collect();
+    words.remove(3);
+    words.join(" ")
 }
 
 fn count_beneath(dir: &Path) -> usize {

@@ -4,8 +4,12 @@
 
 mod coherence;
 mod differential;
+mod handover;
 mod passing;
 mod place;
 mod posix;
 mod reading;
+#[path = "../http/support.rs"]
+#[expect(dead_code, reason = "the tests of HTTP use the rest")]
+mod site;
 mod writing;
