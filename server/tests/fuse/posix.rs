@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::Write,
-    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -311,6 +311,18 @@ fn a_file_in_execution_cannot_be_opened_for_writing() {
         })
     });
     assert!(!beside.place.path("u/sleep").exists(), "nothing is copied up by a call that fails");
+}
+
+#[test]
+fn a_file_in_execution_is_not_emptied_by_opening_it_to_read() {
+    in_private!();
+    let beside = Beside::new(|root| assert!(fs::copy("/bin/sleep", root.join("sleep")).is_ok()));
+    beside.same(|root| {
+        let program = root.join("sleep");
+        let flags = OFlags::TRUNC.bits() as i32;
+        let opened = while_running(&program, || OpenOptions::new().read(true).custom_flags(flags).open(&program));
+        (opened.err().and_then(|error| error.raw_os_error()), fs::read(&program).unwrap().len())
+    });
 }
 
 #[test]

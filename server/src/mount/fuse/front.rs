@@ -239,8 +239,13 @@ impl Filesystem for Front {
     }
 
     fn open(&self, asker: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let how = How::of(flags.0);
+        if how.truncates && !how.writes {
+            // Whether it is in execution the kernel asks only behind this: too late to leave it as it is.
+            return reply.error(Errno::ETXTBSY);
+        }
         let back = |file: BorrowedFd<'_>| reply.open_backing(file);
-        match self.tree().open(&ctx(asker), ino.0, How::of(flags.0), Some(&back)) {
+        match self.tree().open(&ctx(asker), ino.0, how, Some(&back)) {
             Ok((handle, Way::Asks { keep })) => reply.opened(FileHandle(handle), kept(keep)),
             Ok((handle, Way::Passes { backing, asks })) => {
                 reply.opened_passthrough(FileHandle(handle), asked(asks), &backing);

@@ -19,7 +19,8 @@
 //!
 //! What differs from the kernel's own overlay: no `O_TMPFILE` (`EOPNOTSUPP`) and no `chattr` (`ENOTTY`); POSIX ACLs are
 //! set and heeded only where the upper keeps them in step with modes, not in memory and not in the portable form
-//! (`EOPNOTSUPP`); `syncfs` does not reach us; the names of one file in a lower show different inode numbers; a file's
+//! (`EOPNOTSUPP`); a file is not emptied by opening it only to read (`O_RDONLY | O_TRUNC`, always `ETXTBSY`: the kernel does
+//! not tell us whether it is in execution); `syncfs` does not reach us; the names of one file in a lower show different inode numbers; a file's
 //! blocks are told from its length.
 
 mod attr;
