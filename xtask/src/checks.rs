@@ -41,7 +41,7 @@ pub(crate) fn supply(house: &House) -> Result<(), Stop> {
 /// Runs all tests but those in the documentation, each in its own process.
 pub(crate) fn tests(house: &House) -> Result<(), Stop> {
     need(house, "nextest", NEXTEST)?;
-    if output(house.program("id").arg("-u")).is_ok_and(|id| id.trim() != "0") {
+    if !tools::is_root(house) {
         println!("You are not root: the tests beside a real kernel overlay pass without having run.");
     }
     finish(&mut house.cargo("nextest run --locked --workspace")).map_err(Stop::Failed)

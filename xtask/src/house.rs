@@ -43,7 +43,7 @@ impl House {
     }
 
     fn path(&self) -> OsString {
-        let own = [self.tools.join("python/bin"), self.tools.join("node/node_modules/.bin")];
+        let own = ["bin", "python/bin", "node/node_modules/.bin"].map(|dir| self.tools.join(dir));
         let old = env::var_os("PATH").unwrap_or_default();
         env::join_paths(own.into_iter().chain(env::split_paths(&old))).unwrap_or(old)
     }

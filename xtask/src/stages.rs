@@ -36,8 +36,18 @@ enum Job {
     Python(&'static str, &'static [&'static str]),
     /// The same for a script that needs Node, too.
     Node(&'static str, &'static [&'static str]),
+    /// Runs a Python script of ours, with more words for it, that needs Linux, root and these programs.
+    Root(&'static str, &'static [&'static str], &'static Needs),
     /// Does something of our own.
     Own(fn(&House) -> Result<(), Stop>),
+}
+
+/// Programs that a stage needs beside ours.
+struct Needs {
+    /// Programs of Debian, each with its package.
+    debian: &'static [(&'static str, &'static str)],
+    /// Programs of the crate registry, each as `name@version`.
+    crates: &'static [&'static str],
 }
 
 /// Everything, in order. To add a stage, add a line.
@@ -53,10 +63,12 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("man", Job::Own(|house| man::run(house).map_err(Stop::Failed))),
     ci("clients", Job::Node("xtask/clients/clients.py", CLIENTS)),
     ci("contract", Job::Python("xtask/clients/contract.py", CONTRACT)),
+    ci("power-cut", Job::Root(POWER_CUT, &["60"], &DISKS)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
     long("kernel-10000", Job::Own(checks::kernel_histories)),
+    long("power-cut-2000", Job::Root(POWER_CUT, &["2000"], &DISKS)),
     long("real-archives", Job::Python("xtask/real.py", &[])),
     long("fuzz", Job::Own(checks::fuzz)),
     long("release", Job::Cargo("build --locked --workspace --release")),
@@ -65,6 +77,12 @@ pub(crate) const STAGES: &[Stage] = &[
 /// What the scripts beside the list need.
 const CLIENTS: &[&str] = &["-r", "xtask/clients/requirements.txt"];
 const CONTRACT: &[&str] = &["-r", "xtask/clients/contract.txt"];
+
+const POWER_CUT: &str = "xtask/proof/cut.py";
+const DISKS: Needs = Needs {
+    debian: &[("strace", "strace"), ("xfs_io", "xfsprogs"), ("mkfs.ext4", "e2fsprogs"), ("mount", "mount")],
+    crates: &[],
+};
 
 const fn ci(name: &'static str, job: Job) -> Stage {
     Stage { name, long: false, job }
@@ -88,6 +106,7 @@ impl Stage {
                 tools::node(house).map_err(Stop::Missing)?;
                 self.python(house, script, packages)
             }
+            Job::Root(script, words, needs) => self.root(house, script, words, needs),
             Job::Own(run) => run(house),
         }
     }
@@ -95,13 +114,29 @@ impl Stage {
     /// Fetches packages, then builds the programs and runs a Python script over them.
     fn python(&self, house: &House, script: &str, packages: &[&str]) -> Result<(), Stop> {
         tools::python(house, packages).map_err(Stop::Missing)?;
-        self.script(house, house.tools.join("python/bin/python"), script).map_err(Stop::Failed)
+        self.script(house, house.tools.join("python/bin/python"), script, &[]).map_err(Stop::Failed)
+    }
+
+    /// Gets programs, then builds ours and runs a Python script over them. Without root there is nothing to run.
+    fn root(&self, house: &House, script: &str, words: &[&str], needs: &Needs) -> Result<(), Stop> {
+        if !cfg!(target_os = "linux") || !tools::is_root(house) {
+            println!("skipped: needs root on Linux");
+            return Ok(());
+        }
+        tools::debian(house, needs.debian).and_then(|()| tools::crates(house, needs.crates)).map_err(Stop::Missing)?;
+        self.script(house, "python3", script, words).map_err(Stop::Failed)
     }
 
     /// Builds the programs and runs a script over them.
-    fn script(&self, house: &House, interpreter: impl AsRef<OsStr>, script: &str) -> Result<(), String> {
+    fn script(
+        &self,
+        house: &House,
+        interpreter: impl AsRef<OsStr>,
+        script: &str,
+        words: &[&str],
+    ) -> Result<(), String> {
         finish(&mut house.cargo("build --quiet --locked --workspace"))?;
         let folders = [house.target.join("debug"), house.tools.join(self.name)];
-        finish(house.program(interpreter).arg(script).args(folders))
+        finish(house.program(interpreter).arg(script).args(folders).args(words))
     }
 }

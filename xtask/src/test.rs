@@ -47,7 +47,7 @@ fn choose(args: &[String]) -> Result<Vec<&'static Stage>, String> {
 fn timed(house: &House, stage: &Stage) -> (String, Option<String>) {
     let start = Instant::now();
     let (verdict, failure) = judge(stage.run(house), env::var_os("CI").is_some());
-    (format!("{:>8.1} s  {:<14}{verdict}\n", start.elapsed().as_secs_f64(), stage.name), failure)
+    (format!("{:>8.1} s  {:<16}{verdict}\n", start.elapsed().as_secs_f64(), stage.name), failure)
 }
 
 /// Returns the verdict in words, and why it is a failure if it is one. In CI nothing may be missing.

@@ -1,13 +1,17 @@
-//! Finds or fetches what a stage needs: from the package registries, into the target folder, pinned.
+//! Finds or fetches what a stage needs: from the package registries, into the target folder, pinned; and from Debian.
 
-use std::process::{Command, Stdio};
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::house::{House, finish, output};
 
 /// Fetches the standard library of `target` where it is missing.
 pub(crate) fn rust_target(house: &House, target: &str) -> Result<(), String> {
     let sysroot = output(house.program("rustc").args(["--print", "target-libdir", "--target", target]))?;
-    if std::path::Path::new(sysroot.trim()).exists() {
+    if Path::new(sysroot.trim()).exists() {
         return Ok(());
     }
     finish(house.program("rustup").args(["target", "add", target]))
@@ -48,4 +52,44 @@ pub(crate) fn has_cargo(house: &House, name: &str) -> bool {
     let mut cargo = house.cargo(name);
     cargo.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     cargo.status().is_ok_and(|status| status.success())
+}
+
+/// Returns whether this is root.
+pub(crate) fn is_root(house: &House) -> bool {
+    output(house.program("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+/// Looks for programs, each with the Debian package that holds it. Where CI is root, what is missing is installed.
+pub(crate) fn debian(house: &House, programs: &[(&str, &str)]) -> Result<(), String> {
+    let missing: Vec<&str> =
+        programs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let words = missing.join(" ");
+    let told = |why: &str| format!("{words}: missing; `apt-get install {words}` gets them{why}");
+    if env::var_os("CI").is_none() || !is_root(house) {
+        return Err(told(""));
+    }
+    let apt = |words: &[&str]| finish(house.program("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive"));
+    apt(&["update", "-qq"])
+        .and_then(|()| apt(&[&["install", "-qq", "--no-install-recommends"], &missing[..]].concat()))
+        .map_err(|why| told(&format!(" ({why})")))
+}
+
+/// Installs programs from the crate registry, each as `name@version`, unless they are there.
+pub(crate) fn crates(house: &House, programs: &[&str]) -> Result<(), String> {
+    let there = fs::read_to_string(house.tools.join(".crates.toml")).unwrap_or_default();
+    for program in programs.iter().filter(|program| !there.contains(&format!("\"{} ", program.replace('@', " ")))) {
+        let mut cargo = house.cargo("install --quiet --locked");
+        finish(cargo.arg("--root").arg(&house.tools).arg(program))
+            .map_err(|e| format!("cannot fetch {program}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Returns whether `program` is on the path, or where only root looks.
+fn has(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|dir| dir.join(program).exists())
 }
