@@ -64,6 +64,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("clients", Job::Node("xtask/clients/clients.py", CLIENTS)),
     ci("contract", Job::Python("xtask/clients/contract.py", CONTRACT)),
     ci("power-cut", Job::Root(POWER_CUT, &["60"], &DISKS)),
+    ci("posix", Job::Root("xtask/proof/in_mount.py", &[], &STRANGERS)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
@@ -82,6 +83,10 @@ const POWER_CUT: &str = "xtask/proof/cut.py";
 const DISKS: Needs = Needs {
     debian: &[("strace", "strace"), ("xfs_io", "xfsprogs"), ("mkfs.ext4", "e2fsprogs"), ("mount", "mount")],
     crates: &[],
+};
+const STRANGERS: Needs = Needs {
+    debian: &[("fusermount3", "fuse3"), ("git", "git"), ("unzip", "unzip"), ("mount", "mount")],
+    crates: &["pjdfstest@0.2.2", "fsx@0.3.2"],
 };
 
 const fn ci(name: &'static str, job: Job) -> Stage {
