@@ -1,6 +1,6 @@
 // In a browser or a Worker: the module lies beside this script.
 import init, { Stack } from "./ovl.js";
 
-await init();
+await init({ module_or_path: new URL("ovl_bg.wasm", import.meta.url) });
 
 export { Stack };

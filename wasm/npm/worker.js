@@ -1,5 +1,6 @@
 // The stacks of a page, in a Worker of their own. `client.js` speaks to it.
-import { Stack } from "./index.js";
+// It listens at once: what comes before the module is there would be lost otherwise.
+const ready = import("./index.js");
 
 const stacks = new Map();
 let last = 0;
@@ -8,7 +9,7 @@ let last = 0;
 const remote = (number) => (...args) => void postMessage({ call: number, args });
 const local = (value) => (value?.ovlFunction === undefined ? value : remote(value.ovlFunction));
 
-function answer({ stack, method, args }) {
+function answer(Stack, { stack, method, args }) {
   if (method === "open") {
     stacks.set(++last, new Stack(...args));
     return last;
@@ -22,9 +23,10 @@ function reason({ name, message, code, path, layer, errno }) {
   return { name, message, code: code ?? "internal", path, layer, errno };
 }
 
-onmessage = ({ data }) => {
+onmessage = async ({ data }) => {
   try {
-    const value = answer(data);
+    const { Stack } = await ready;
+    const value = answer(Stack, data);
     postMessage({ id: data.id, value }, value instanceof Uint8Array ? [value.buffer] : []);
   } catch (error) {
     postMessage({ id: data.id, error: reason(error) });

@@ -1,15 +1,15 @@
 //! Exports and imports.
 
-use std::{collections::BTreeMap, io};
+use std::io;
 
 use js_sys::{Function, Uint8Array};
 use ovl_core::{
-    export::{Format, Report, Whiteouts, export},
+    export::{Format, Losses, Report, Whiteouts, export},
     import::{self, OnConflict, import},
     report::ImportBody,
     tree::Tree,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -17,73 +17,38 @@ use crate::{
     progress::{self, Watched},
     source,
     stack::{Stack, State},
-    value::{answer, ctx, function, options, path},
+    value::{Options, answer, ctx, function, refused},
 };
 
 /// Pieces of this size are handed out.
 const PIECE: usize = 256 * 1024;
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ExportOptions {
-    what: Option<String>,
-    format: Option<String>,
-    whiteouts: Option<String>,
-    path: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ImportOptions {
-    path: Option<String>,
-    on_conflict: Option<String>,
-}
-
 #[derive(Serialize)]
 struct Exported {
     entries: u64,
     bytes: u64,
-    lossy: BTreeMap<&'static str, u64>,
+    #[serde(serialize_with = "by_kind")]
+    lossy: Losses,
 }
 
-fn refused(what: &str) -> Failure {
-    Failure::new("invalid-query", what)
+/// Writes what was lost as an object: how often, by kind.
+fn by_kind<S: Serializer>(losses: &Losses, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(losses.0.iter().map(|(loss, lost)| (loss.word(), lost.count)))
 }
 
-impl ExportOptions {
-    fn format(&self) -> Result<Format> {
-        let whiteouts = match self.whiteouts.as_deref() {
-            None | Some("oci") => Whiteouts::Oci,
-            Some("kernel") => Whiteouts::Kernel,
-            Some(_) => return Err(refused("whiteouts is oci or kernel")),
-        };
-        match self.format.as_deref() {
-            None | Some("zip") => Ok(Format::Zip),
-            Some("tar") => Ok(Format::Tar { whiteouts }),
-            Some(_) => Err(refused("format is zip or tar")),
-        }
-    }
-
-    fn tree(&self, state: &State) -> Result<Tree> {
-        match self.what.as_deref().unwrap_or("merged") {
-            "merged" => Ok(Tree::Merged),
-            "upper" => Ok(Tree::Upper),
-            other => match other.strip_prefix("layer:") {
-                Some(id) => Ok(Tree::Layer(state.index(id)?)),
-                None => Err(refused("what is merged, upper or layer:ID")),
-            },
-        }
-    }
+fn format(given: &Options) -> Result<Format> {
+    let whiteouts = given.word("whiteouts", &[("oci", Whiteouts::Oci), ("kernel", Whiteouts::Kernel)])?;
+    given.word("format", &[("zip", Format::Zip), ("tar", Format::Tar { whiteouts })])
 }
 
-impl ImportOptions {
-    fn on_conflict(&self) -> Result<OnConflict> {
-        match self.on_conflict.as_deref() {
-            None | Some("error") => Ok(OnConflict::Error),
-            Some("replace") => Ok(OnConflict::Replace),
-            Some("keep") => Ok(OnConflict::Keep),
-            Some(_) => Err(refused("on_conflict is error, replace or keep")),
-        }
+fn tree(what: Option<&str>, state: &State) -> Result<Tree> {
+    match what.unwrap_or("merged") {
+        "merged" => Ok(Tree::Merged),
+        "upper" => Ok(Tree::Upper),
+        other => match other.strip_prefix("layer:") {
+            Some(id) => Ok(Tree::Layer(state.index(id)?)),
+            None => Err(refused("what is merged, upper or layer:ID")),
+        },
     }
 }
 
@@ -113,11 +78,11 @@ impl io::Write for Out {
 }
 
 impl Stack {
-    fn write_out(&self, given: &JsValue, mut out: impl io::Write) -> Result<Report> {
-        let given: ExportOptions = options(given)?;
-        let (format, path) = (given.format()?, path(&given.path.as_deref().unwrap_or_default().into())?);
+    fn write_out(&self, given: JsValue, out: &mut dyn io::Write) -> Result<Report> {
+        let given = Options::read(given, &["what", "format", "whiteouts", "path"])?;
+        let (what, format, path) = (given.text("what")?, format(&given)?, given.path("path")?);
         self.run(|state| {
-            let report = export(state.overlay(), given.tree(state)?, format, &path, &mut out)?;
+            let report = export(state.overlay(), tree(what.as_deref(), state)?, format, &path, out)?;
             out.flush().map_err(ovl_core::Error::from)?;
             Ok(report)
         })
@@ -134,9 +99,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ExportOptions")] given: JsValue,
     ) -> Result<JsValue> {
         let write = function(write)?.ok_or_else(|| Failure::input("a function is needed that takes the pieces"))?;
-        let report = self.write_out(&given, Out { write, piece: Vec::with_capacity(PIECE) })?;
-        let lossy = report.lossy.0.iter().map(|(loss, lost)| (loss.word(), lost.count)).collect();
-        answer(&Exported { entries: report.entries, bytes: report.bytes, lossy })
+        let report = self.write_out(given, &mut Out { write, piece: Vec::with_capacity(PIECE) })?;
+        answer(&Exported { entries: report.entries, bytes: report.bytes, lossy: report.lossy })
     }
 
     /// Returns an archive as a whole.
@@ -146,7 +110,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ExportOptions")] given: JsValue,
     ) -> Result<Uint8Array> {
         let mut bytes = Vec::new();
-        self.write_out(&given, &mut bytes)?;
+        self.write_out(given, &mut bytes)?;
         Ok(Uint8Array::from(&bytes[..]))
     }
 
@@ -158,9 +122,10 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ImportOptions")] given: JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
     ) -> Result<JsValue> {
-        let given: ImportOptions = options(&given)?;
-        let options = import::Options { on_conflict: given.on_conflict()?, ..import::Options::default() };
-        let into = path(&given.path.as_deref().unwrap_or_default().into())?;
+        let given = Options::read(given, &["path", "on_conflict"])?;
+        let words = [("error", OnConflict::Error), ("replace", OnConflict::Replace), ("keep", OnConflict::Keep)];
+        let on_conflict = given.word("on_conflict", &words)?;
+        let (into, options) = (given.path("path")?, import::Options { on_conflict, ..import::Options::default() });
         let source = Watched::over(source::open(from)?);
         self.long(function(&progress)?, |state| {
             let imported = state.noted(|state| Ok(import(state.overlay(), &ctx(), source, &into, &options)?))?;

@@ -1,64 +1,22 @@
 //! Writing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use ovl_core::{
     Blob, Change, ErrorKind, Overlay, Result as CoreResult, VPath,
     layers::memory::Memory,
     overlay::{At, Ctx, Done, Follow, PutOptions, Removal, RenameHow},
-    report::{AttrValue, EntryBody, readable_path},
+    report::{EntryBody, readable_path},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::{Failure, Result},
     source,
     stack::{Stack, State},
-    value::{Instant, Mode, answer, attribute, bits, ctx, options, path, text, time, whole},
+    value::{Options, answer, attributes, ctx, path, text, whole},
 };
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WriteOptions {
-    mode: Option<Mode>,
-    mtime: Option<Instant>,
-    parents: bool,
-    offset: Option<f64>,
-    append: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct MkdirOptions {
-    mode: Option<Mode>,
-    parents: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct MoveOptions {
-    overwrite: bool,
-    exchange: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RemoveOptions {
-    recursive: bool,
-}
-
-/// What is changed of an entry.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Patch {
-    mode: Option<Mode>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    mtime: Option<Instant>,
-    atime: Option<Instant>,
-    xattrs: BTreeMap<String, Option<AttrValue>>,
-}
 
 /// What a change did.
 #[derive(Serialize)]
@@ -70,43 +28,40 @@ struct DoneBody {
     generation: u64,
 }
 
-impl Patch {
-    fn change(self) -> Result<Change> {
-        let value = |(name, value): (String, Option<AttrValue>)| {
-            Ok((name.into_bytes().into_boxed_slice(), value.map(attribute).transpose()?))
-        };
-        Ok(Change {
-            mode: bits(self.mode.as_ref())?,
-            uid: self.uid,
-            gid: self.gid,
-            mtime: time(self.mtime.as_ref())?,
-            atime: time(self.atime.as_ref())?,
-            xattrs: self.xattrs.into_iter().map(value).collect::<Result<_>>()?,
-            ..Change::default()
-        })
+fn patch(given: JsValue) -> Result<Change> {
+    let given = Options::read(given, &["mode", "uid", "gid", "mtime", "atime", "xattrs"])?;
+    let number = |name| {
+        let number = given.count(name)?.map(u32::try_from).transpose();
+        number.map_err(|_| Failure::input("an owner is a number from 0 to 4294967295"))
+    };
+    Ok(Change {
+        mode: given.mode("mode")?,
+        uid: number("uid")?,
+        gid: number("gid")?,
+        mtime: given.time("mtime")?,
+        atime: given.time("atime")?,
+        xattrs: given.get("xattrs").map_or(Ok(Vec::new()), |xattrs| attributes(&xattrs))?,
+        ..Change::default()
+    })
+}
+
+fn how(given: JsValue) -> Result<RenameHow> {
+    let given = Options::read(given, &["overwrite", "exchange"])?;
+    match (given.flag("overwrite", false)?, given.flag("exchange", false)?) {
+        (true, true) => Err(Failure::input("overwrite or exchange, not both")),
+        (true, false) => Ok(RenameHow::Replace),
+        (false, true) => Ok(RenameHow::Exchange),
+        (false, false) => Ok(RenameHow::NoReplace),
     }
 }
 
-impl MoveOptions {
-    fn how(&self) -> Result<RenameHow> {
-        match (self.overwrite, self.exchange) {
-            (true, true) => Err(Failure::input("overwrite or exchange, not both")),
-            (true, false) => Ok(RenameHow::Replace),
-            (false, true) => Ok(RenameHow::Exchange),
-            (false, false) => Ok(RenameHow::NoReplace),
-        }
-    }
-}
-
-impl WriteOptions {
-    /// Returns where in the file to write; `None` replaces it.
-    fn at(&self) -> Result<Option<At>> {
-        match (self.offset, self.append) {
-            (Some(_), true) => Err(Failure::input("offset or append, not both")),
-            (None, true) => Ok(Some(At::End)),
-            (Some(offset), false) => Ok(Some(At::Offset(whole(offset)?))),
-            (None, false) => Ok(None),
-        }
+/// Returns where in a file to write; `None` replaces it.
+fn place(given: &Options) -> Result<Option<At>> {
+    match (given.number("offset")?, given.flag("append", false)?) {
+        (Some(_), true) => Err(Failure::input("offset or append, not both")),
+        (None, true) => Ok(Some(At::End)),
+        (Some(offset), false) => Ok(Some(At::Offset(whole(offset)?))),
+        (None, false) => Ok(None),
     }
 }
 
@@ -172,19 +127,19 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "string | Source")] content: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "WriteOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, given): (_, WriteOptions) = (path(at)?, options(&given)?);
-        let place = given.at()?;
-        let put_options = PutOptions { mode: bits(given.mode.as_ref())?, mtime: time(given.mtime.as_ref())? };
+        let (path, given) = (path(at)?, Options::read(given, &["mode", "mtime", "parents", "offset", "append"])?);
+        let (place, parents) = (place(&given)?, given.flag("parents", false)?);
+        let options = PutOptions { mode: given.mode("mode")?, mtime: given.time("mtime")? };
         let content: Arc<dyn Blob> = match text(content) {
             Some(text) => Arc::new(text),
             None => source::open(content)?,
         };
         self.change(|state, overlay, ctx| {
-            if given.parents {
+            if parents {
                 state.make_parents(ctx, &path)?;
             }
             match place {
-                None => put(overlay, ctx, &path, &*content, &put_options),
+                None => put(overlay, ctx, &path, &*content, &options),
                 Some(place) => overlay.write(ctx, &path, place, &*content),
             }
         })
@@ -208,10 +163,10 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "MkdirOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, given): (_, MkdirOptions) = (path(at)?, options(&given)?);
-        let mode = bits(given.mode.as_ref())?;
+        let (path, given) = (path(at)?, Options::read(given, &["mode", "parents"])?);
+        let (mode, parents) = (given.mode("mode")?, given.flag("parents", false)?);
         self.change(|state, overlay, ctx| {
-            if given.parents {
+            if parents {
                 state.make_parents(ctx, &path)?;
             }
             overlay.mkdir(ctx, &path, mode)
@@ -249,7 +204,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] to: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "{ overwrite?: boolean }")] given: JsValue,
     ) -> Result<JsValue> {
-        let (from, to, how) = (path(from)?, path(to)?, options::<MoveOptions>(&given)?.how()?);
+        let (from, to, how) = (path(from)?, path(to)?, how(given)?);
         self.change(|_, overlay, ctx| overlay.copy(ctx, &from, &to, how))
     }
 
@@ -261,7 +216,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] to: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "{ overwrite?: boolean; exchange?: boolean }")] given: JsValue,
     ) -> Result<JsValue> {
-        let (from, to, how) = (path(from)?, path(to)?, options::<MoveOptions>(&given)?.how()?);
+        let (from, to, how) = (path(from)?, path(to)?, how(given)?);
         self.change(|_, overlay, ctx| overlay.rename(ctx, &from, &to, how))
     }
 
@@ -272,7 +227,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "{ recursive?: boolean }")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, RemoveOptions { recursive }) = (path(at)?, options(&given)?);
+        let recursive = Options::read(given, &["recursive"])?.flag("recursive", false)?;
+        let path = path(at)?;
         self.change(|_, overlay, ctx| {
             if recursive {
                 return overlay.remove(ctx, &path, Removal::Tree);
@@ -292,9 +248,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "string | number")] mode: &JsValue,
     ) -> Result<JsValue> {
-        let mode = mode.as_string().map(Mode::Text).or_else(|| mode.as_f64().map(|bits| Mode::Number(bits as u32)));
-        let mode = mode.ok_or_else(|| Failure::input("a mode is octal, from 0 to 7777"))?.bits()?;
-        let (path, change) = (path(at)?, Change { mode: Some(mode), ..Change::default() });
+        let (path, change) = (path(at)?, Change { mode: Some(crate::value::mode(mode)?), ..Change::default() });
         self.change(|_, overlay, ctx| overlay.set(ctx, &path, Follow::Yes, &change))
     }
 
@@ -303,9 +257,9 @@ impl Stack {
     pub fn set(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
-        #[wasm_bindgen(unchecked_param_type = "Patch")] patch: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Patch")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, change) = (path(at)?, options::<Patch>(patch)?.change()?);
+        let (path, change) = (path(at)?, patch(given)?);
         self.change(|_, overlay, ctx| overlay.set(ctx, &path, Follow::No, &change))
     }
 

@@ -7,36 +7,31 @@ use ovl_core::{
     report::{EntryBody, View, WhyBody, cursor, readable_path},
     tree::Tree,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::Result,
     progress,
     stack::Stack,
-    value::{after, answer, function, limit, options, path, whole},
+    value::{Options, answer, function, path, whole},
 };
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ListOptions {
-    limit: Option<usize>,
-    cursor: Option<String>,
+/// How to list.
+struct Order {
+    limit: usize,
+    after: Option<VPath>,
     whiteouts: bool,
     shadowed: bool,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DigestOptions {
-    layer: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct PageOptions {
-    limit: Option<usize>,
-    cursor: Option<String>,
+impl Order {
+    fn read(given: JsValue) -> Result<Self> {
+        let given = Options::read(given, &["limit", "cursor", "whiteouts", "shadowed"])?;
+        let (limit, after) = (given.limit()?, given.cursor()?);
+        let (whiteouts, shadowed) = (given.flag("whiteouts", false)?, given.flag("shadowed", false)?);
+        Ok(Self { limit, after, whiteouts, shadowed })
+    }
 }
 
 /// The names of a directory in all layers.
@@ -61,18 +56,18 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-fn list(view: &View, at: &VPath, given: &ListOptions) -> Result<JsValue> {
-    let (limit, after) = (limit(given.limit)?, after(given.cursor.as_deref())?);
+fn list(view: &View, at: &VPath, order: &Order) -> Result<JsValue> {
+    let limit = order.limit;
     if view.tree.entry(at, Follow::No)?.stat.kind != Kind::Dir {
         return Err(Error::new(ErrorKind::NotADirectory, "list").at(at).into());
     }
-    let detail = Detail { stats: true, whiteouts: given.whiteouts };
-    let last = after.as_ref().and_then(VPath::last);
+    let detail = Detail { stats: true, whiteouts: order.whiteouts };
+    let last = order.after.as_ref().and_then(VPath::last);
     let mut lines = view.tree.list(at, last, limit + 1, detail)?;
     let more = lines.len() > limit;
     lines.truncate(limit);
     let next = lines.last().filter(|_| more).map(|line| cursor(&VPath::root().join(line.name.as_name())));
-    let entries = lines.iter().map(|line| view.line(&at.join(line.name.as_name()), line, given.shadowed)).collect();
+    let entries = lines.iter().map(|line| view.line(&at.join(line.name.as_name()), line, order.shadowed)).collect();
     let (path, path_b64) = readable_path(at);
     answer(&Page { path, path_b64, entries, next_cursor: next })
 }
@@ -126,8 +121,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "ListOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, given) = (path(at)?, options(&given)?);
-        self.run(|state| list(&state.view, &path, &given))
+        let (path, order) = (path(at)?, Order::read(given)?);
+        self.run(|state| list(&state.view, &path, &order))
     }
 
     /// Reads a file, or a part of it. A symbolic link at the end is followed.
@@ -156,8 +151,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "ListOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, given) = (path(at)?, options(&given)?);
-        self.run(|state| list(&state.single(id)?, &path, &ListOptions { whiteouts: true, ..given }))
+        let (path, order) = (path(at)?, Order::read(given)?);
+        self.run(|state| list(&state.single(id)?, &path, &Order { whiteouts: true, ..order }))
     }
 
     /// Reads a file of one layer, or a part of it.
@@ -187,8 +182,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "PageOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let (path, PageOptions { limit: most, cursor }) = (path(at)?, options(&given)?);
-        let (limit, after) = (limit(most)?, after(cursor.as_deref())?);
+        let (path, given) = (path(at)?, Options::read(given, &["limit", "cursor"])?);
+        let (limit, after) = (given.limit()?, given.cursor()?);
         self.run(|state| xray(&state.view, &path, after.as_ref(), limit))
     }
 
@@ -199,7 +194,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "DigestOptions")] given: JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "Progress")] listener: JsValue,
     ) -> Result<String> {
-        let (path, DigestOptions { layer }) = (path(at)?, options(&given)?);
+        let (path, layer) = (path(at)?, Options::read(given, &["layer"])?.text("layer")?);
         self.long(function(&listener)?, |state| {
             let tree = layer.map_or(Ok(Tree::Merged), |id| state.index(&id).map(Tree::Layer))?;
             let mut done = 0;

@@ -5,13 +5,13 @@ use ovl_core::{
     outline::{Outline, Row},
     report::{EntryBody, View},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::Result,
     stack::{Stack, State},
-    value::{answer, options, path, whole},
+    value::{Options, answer, path, whole},
 };
 
 /// The most rows of one answer.
@@ -21,13 +21,6 @@ const ROWS_MAX: usize = 10_000;
 pub(crate) struct Drawn {
     outline: Outline,
     seen: u64,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RowsOptions {
-    whiteouts: bool,
-    shadowed: bool,
 }
 
 #[derive(Serialize)]
@@ -89,13 +82,13 @@ impl State {
         Ok(self.outline().total(&tree)? as f64)
     }
 
-    fn rows(&mut self, start: usize, count: usize, given: &RowsOptions) -> CoreResult<Rows> {
+    fn rows(&mut self, start: usize, count: usize, whiteouts: bool, shadowed: bool) -> CoreResult<Rows> {
         let view = self.view.clone();
         let outline = self.outline();
-        outline.show_whiteouts(given.whiteouts);
+        outline.show_whiteouts(whiteouts);
         let total = outline.total(&view.tree)?;
         let rows = outline.rows(&view.tree, start, count.min(ROWS_MAX))?;
-        Ok(Rows { total, start, rows: rows.iter().map(|row| RowBody::of(&view, row, given.shadowed)).collect() })
+        Ok(Rows { total, start, rows: rows.iter().map(|row| RowBody::of(&view, row, shadowed)).collect() })
     }
 }
 
@@ -109,8 +102,10 @@ impl Stack {
         count: f64,
         #[wasm_bindgen(unchecked_optional_param_type = "RowsOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let (start, count, given) = (whole(start)? as usize, whole(count)? as usize, options(&given)?);
-        self.run(|state| answer(&state.rows(start, count, &given)?))
+        let given = Options::read(given, &["whiteouts", "shadowed"])?;
+        let (whiteouts, shadowed) = (given.flag("whiteouts", false)?, given.flag("shadowed", false)?);
+        let (start, count) = (whole(start)? as usize, whole(count)? as usize);
+        self.run(|state| answer(&state.rows(start, count, whiteouts, shadowed)?))
     }
 
     /// Opens a directory, and those above it. Returns how many rows there are then.

@@ -12,7 +12,7 @@ use ovl_core::{
     overlay::Policy,
     report::{View, omission},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -22,8 +22,11 @@ use crate::{
     source,
     tell::Log,
     tree,
-    value::{answer, function, nonce, options},
+    value::{Options, answer, function, nonce},
 };
+
+/// How many changes can be taken back, by default.
+const ROOM: usize = 100;
 
 /// Layers shown as one tree, changes kept in the topmost.
 #[wasm_bindgen]
@@ -53,28 +56,6 @@ struct Lower {
     id: String,
     layer: Arc<dyn Layer>,
     shown: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct StackOptions {
-    upper: bool,
-    redirect_dir: bool,
-    undo: usize,
-}
-
-impl Default for StackOptions {
-    fn default() -> Self {
-        Self { upper: true, redirect_dir: true, undo: 100 }
-    }
-}
-
-/// Where a lower comes, and how an archive is read.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct LowerOptions {
-    at: Option<usize>,
-    strict: bool,
 }
 
 #[derive(Serialize)]
@@ -124,12 +105,13 @@ impl Stack {
 }
 
 impl State {
-    fn new(options: &StackOptions) -> CoreResult<Self> {
-        let policy = Policy { redirect_dir: options.redirect_dir };
-        let upper = options.upper.then(|| Memory::with_undo("upper", nonce(), options.undo));
+    fn new(given: &Options) -> Result<Self> {
+        let policy = Policy { redirect_dir: given.flag("redirect_dir", true)? };
+        let room = given.count("undo")?.unwrap_or(ROOM);
+        let upper = given.flag("upper", true)?.then(|| Memory::with_undo("upper", nonce(), room));
         let log = Arc::new(Log::default());
         let view = arranged(upper.as_ref(), &[], policy, &log, 0)?;
-        let (room, lowers, drawn) = (options.undo, Vec::new(), Drawn::default());
+        let (lowers, drawn) = (Vec::new(), Drawn::default());
         Ok(Self { policy, room, upper, lowers, named: 0, log, view, base: 0, drawn })
     }
 
@@ -237,7 +219,8 @@ impl Stack {
     /// Returns a stack without lowers.
     #[wasm_bindgen(constructor)]
     pub fn new(#[wasm_bindgen(unchecked_optional_param_type = "StackOptions")] given: JsValue) -> Result<Self> {
-        let state = RefCell::new(State::new(&options(&given)?)?);
+        let given = Options::read(given, &["upper", "redirect_dir", "undo"])?;
+        let state = RefCell::new(State::new(&given)?);
         Ok(Self { busy: Cell::new(false), state, listener: RefCell::new(None) })
     }
 
@@ -250,7 +233,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ZipOptions")] given: JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
     ) -> Result<String> {
-        let LowerOptions { at, strict } = options(&given)?;
+        let given = Options::read(given, &["at", "strict"])?;
+        let (at, strict) = (given.count("at")?, given.flag("strict", false)?);
         let source = Watched::over(source::open(from)?);
         self.long(function(&progress)?, |state| {
             let layer = zip::open(source, &zip::Options { name, strict, ..zip::Options::default() })?;
@@ -266,7 +250,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Item[]")] items: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "LowerOptions")] given: JsValue,
     ) -> Result<String> {
-        let LowerOptions { at, .. } = options(&given)?;
+        let at = Options::read(given, &["at"])?.count("at")?;
         self.run(|state| state.add(tree::build(name, items)?, at))
     }
 
@@ -277,9 +261,12 @@ impl Stack {
             if (1..places.len()).any(|at| places[..at].contains(&places[at])) {
                 return Err(Failure::input("a layer is named twice"));
             }
-            let place = |lower: &Lower| ids.iter().position(|id| *id == lower.id);
+            for (to, id) in ids.iter().enumerate() {
+                let from = state.find(id)?;
+                let lower = state.lowers.remove(from);
+                state.lowers.insert(to, lower);
+            }
             state.lowers.iter_mut().for_each(|lower| lower.shown = ids.contains(&lower.id));
-            state.lowers.sort_by_key(|lower| place(lower).unwrap_or(usize::MAX));
             Ok(state.arrange()?)
         })
     }

@@ -11,13 +11,13 @@ use ovl_core::{
     overlay::{Deed, Event},
     report::{ChangeBody, ChangesPage, EventBody},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::Result,
     stack::Stack,
-    value::{after, answer, function, limit, options, path, whole},
+    value::{Options, answer, function, path, whole},
 };
 
 /// How many events are kept.
@@ -100,15 +100,6 @@ impl Kept {
     }
 }
 
-/// Which changes are listed.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ChangesOptions {
-    path: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 impl Stack {
     /// Lets the listener hear of what has happened. What it throws is its own affair.
     pub(crate) fn hand_on(&self) {
@@ -139,9 +130,8 @@ impl Stack {
         &self,
         #[wasm_bindgen(unchecked_optional_param_type = "ChangesOptions")] given: JsValue,
     ) -> Result<JsValue> {
-        let ChangesOptions { path: beneath, limit: most, cursor } = options(&given)?;
-        let beneath = path(&beneath.unwrap_or_default().into())?;
-        let (after, limit) = (after(cursor.as_deref())?, limit(most)?);
+        let given = Options::read(given, &["path", "limit", "cursor"])?;
+        let (beneath, after, limit) = (given.path("path")?, given.cursor()?, given.limit()?);
         self.run(|state| answer(&ChangesPage::take(state.overlay().changes(&beneath, after.as_ref())?, limit)?))
     }
 

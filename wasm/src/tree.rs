@@ -12,7 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use crate::{
     fail::{Failure, Result},
     source,
-    value::{Instant, Mode, ctx, field, nonce, path, text},
+    value::{ctx, field, mode, nonce, path, text, time},
 };
 
 /// Builds a layer.
@@ -110,16 +110,13 @@ fn make_dir(tree: &Memory, dir: &Node, name: ovl_core::Name<'_>, now: Time) -> C
 }
 
 fn attrs(item: &JsValue, kind: Kind, now: Time) -> Result<Attrs> {
-    let mode = field(item, "mode");
-    let mode = mode.as_string().map(Mode::Text).or_else(|| mode.as_f64().map(|bits| Mode::Number(bits as u32)));
     let default = match kind {
         Kind::Dir => 0o755,
         Kind::Symlink => 0o777,
         _ => 0o644,
     };
-    let mtime = field(item, "mtime");
-    let mtime = mtime.as_string().map(Instant::Text).or_else(|| mtime.as_f64().map(Instant::Millis));
-    let mtime = mtime.map_or(Ok(now), |mtime| mtime.time())?;
-    let mode = mode.map_or(Ok(default), |mode| mode.bits())?;
+    let given = |name: &str| Some(field(item, name)).filter(|value| !value.is_undefined());
+    let mode = given("mode").map_or(Ok(default), |value| mode(&value))?;
+    let mtime = given("mtime").map_or(Ok(now), |value| time(&value))?;
     Ok(Attrs { mode, atime: mtime, mtime, ..Attrs::default() })
 }

@@ -1,12 +1,12 @@
 //! What comes from JavaScript and what goes there. Objects go by way of JSON, with the fields of the REST API.
 
-use js_sys::{Date, Function, JSON, JsString, Reflect, Uint8Array};
+use js_sys::{Date, Function, JSON, JsString, Object, Reflect, Uint8Array};
 use ovl_core::{
-    Time, VPath,
+    Time, VPath, XattrChange,
     overlay::Ctx,
     report::{AttrValue, parse_time, read_cursor},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::fail::{Failure, Result};
@@ -24,14 +24,94 @@ pub(crate) fn answer<T: Serialize>(value: &T) -> Result<JsValue> {
     JSON::parse(&text).map_err(Failure::thrown)
 }
 
-/// Reads options; none are the default ones. Functions among them are read apart.
-pub(crate) fn options<T: DeserializeOwned + Default>(value: &JsValue) -> Result<T> {
-    if value.is_undefined() || value.is_null() {
-        return Ok(T::default());
+/// Options that a caller gives: an object, or nothing. Each is read by its name; derived readers would be ten times the code.
+pub(crate) struct Options(JsValue);
+
+impl Options {
+    /// Takes options of which only some are `known`.
+    ///
+    /// # Errors
+    /// `invalid-query` for what is no object, and for an unknown option.
+    pub(crate) fn read(value: JsValue, known: &[&str]) -> Result<Self> {
+        if value.is_undefined() || value.is_null() {
+            return Ok(Self(JsValue::UNDEFINED));
+        }
+        let object = value.dyn_ref::<Object>().ok_or_else(|| refused("options are an object"))?;
+        for key in Object::keys(object).iter().filter_map(|key| key.as_string()) {
+            if !known.contains(&&*key) {
+                return Err(refused(&format!("no option {key}; there are {}", known.join(", "))));
+            }
+        }
+        Ok(Self(value))
     }
-    let text = JSON::stringify(value).map_err(Failure::thrown)?;
-    let text = JsValue::from(text).as_string().ok_or_else(|| Failure::input("options are an object"))?;
-    serde_json::from_str(&text).map_err(|error| Failure::new("invalid-query", &error.to_string()))
+
+    /// Returns the value of an option, `None` where it is left out.
+    pub(crate) fn get(&self, name: &str) -> Option<JsValue> {
+        Some(field(&self.0, name)).filter(|value| !value.is_undefined())
+    }
+
+    fn typed<T>(&self, name: &str, what: &str, read: impl FnOnce(&JsValue) -> Option<T>) -> Result<Option<T>> {
+        let wrong = || refused(&format!("{name} is {what}"));
+        self.get(name).map(|value| read(&value).ok_or_else(wrong)).transpose()
+    }
+
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool> {
+        Ok(self.typed(name, "true or false", JsValue::as_bool)?.unwrap_or(default))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>> {
+        self.typed(name, "a text", JsValue::as_string)
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>> {
+        self.typed(name, "a number", JsValue::as_f64)
+    }
+
+    /// Returns a whole number.
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>> {
+        self.number(name)?.map(|number| Ok(whole(number)? as usize)).transpose()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Result<VPath> {
+        self.get(name).map_or(Ok(VPath::root()), |value| path(&value))
+    }
+
+    /// Returns permission bits: octal as a text, or a number.
+    pub(crate) fn mode(&self, name: &str) -> Result<Option<u32>> {
+        self.get(name).map(|value| mode(&value)).transpose()
+    }
+
+    /// Returns a time: RFC 3339, or milliseconds since 1970.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Time>> {
+        self.get(name).map(|value| time(&value)).transpose()
+    }
+
+    /// Returns how long a page is.
+    pub(crate) fn limit(&self) -> Result<usize> {
+        match self.count("limit")?.unwrap_or(LIMIT) {
+            limit @ 1..=LIMIT_MAX => Ok(limit),
+            _ => Err(refused("limit is from 1 to 10000")),
+        }
+    }
+
+    /// Returns where a page goes on.
+    pub(crate) fn cursor(&self) -> Result<Option<VPath>> {
+        let no_such = || refused("no such cursor");
+        self.text("cursor")?.map(|cursor| read_cursor(&cursor).ok_or_else(no_such)).transpose()
+    }
+
+    /// Returns a word's meaning; without it, the first one's.
+    pub(crate) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<T> {
+        let given = self.text(name)?;
+        let found = words.iter().find(|(word, _)| given.as_deref().is_none_or(|given| given == *word));
+        let all = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| refused(&format!("{name} is {}", all())))
+    }
+}
+
+#[cold]
+pub(crate) fn refused(what: &str) -> Failure {
+    Failure::new("invalid-query", what)
 }
 
 /// Reads a path: a text or bytes, with or without a slash in front.
@@ -67,68 +147,25 @@ pub(crate) fn whole(number: f64) -> Result<u64> {
     }
 }
 
-/// Reads how long a page is.
-pub(crate) fn limit(limit: Option<usize>) -> Result<usize> {
-    match limit.unwrap_or(LIMIT) {
-        limit @ 1..=LIMIT_MAX => Ok(limit),
-        _ => Err(Failure::new("invalid-query", "limit is from 1 to 10000")),
-    }
-}
-
-/// Reads where a page goes on.
-pub(crate) fn after(cursor: Option<&str>) -> Result<Option<VPath>> {
-    let no_such = || Failure::new("invalid-query", "no such cursor");
-    cursor.map(|cursor| read_cursor(cursor).ok_or_else(no_such)).transpose()
-}
-
-/// Permission bits: octal as a text, or a number.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Mode {
-    Text(String),
-    Number(u32),
-}
-
-impl Mode {
-    pub(crate) fn bits(&self) -> Result<u32> {
-        let bits = match self {
-            Self::Number(bits) => Some(*bits),
-            Self::Text(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
-                u32::from_str_radix(text, 8).ok()
-            }
-            Self::Text(_) => None,
-        };
-        bits.filter(|bits| *bits <= 0o7777).ok_or_else(|| Failure::input("a mode is octal, from 0 to 7777"))
-    }
-}
-
-/// Returns the bits of a mode, if there is one.
-pub(crate) fn bits(mode: Option<&Mode>) -> Result<Option<u32>> {
-    mode.map(Mode::bits).transpose()
-}
-
-/// A time: RFC 3339, or milliseconds since 1970.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Instant {
-    Text(String),
-    Millis(f64),
-}
-
-impl Instant {
-    pub(crate) fn time(&self) -> Result<Time> {
-        match self {
-            Self::Text(text) => {
-                parse_time(text).ok_or_else(|| Failure::input("a time looks like 2026-01-31T12:00:00.5Z"))
-            }
-            Self::Millis(millis) => Ok(of_millis(*millis)),
+/// Reads permission bits.
+pub(crate) fn mode(value: &JsValue) -> Result<u32> {
+    let bits = match value.as_string() {
+        Some(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+            u32::from_str_radix(&text, 8).ok()
         }
-    }
+        Some(_) => None,
+        None => value.as_f64().filter(|bits| bits.fract() == 0.0 && *bits >= 0.0).map(|bits| bits as u32),
+    };
+    bits.filter(|bits| *bits <= 0o7777).ok_or_else(|| Failure::input("a mode is octal, from 0 to 7777"))
 }
 
-/// Returns the time, if there is one.
-pub(crate) fn time(instant: Option<&Instant>) -> Result<Option<Time>> {
-    instant.map(Instant::time).transpose()
+/// Reads a time.
+pub(crate) fn time(value: &JsValue) -> Result<Time> {
+    let time = match value.as_string() {
+        Some(text) => parse_time(&text),
+        None => value.as_f64().filter(|millis| millis.is_finite()).map(of_millis),
+    };
+    time.ok_or_else(|| Failure::input("a time looks like 2026-01-31T12:00:00.5Z, or is a number of milliseconds"))
 }
 
 fn of_millis(millis: f64) -> Time {
@@ -146,10 +183,20 @@ pub(crate) fn nonce() -> u64 {
     (js_sys::Math::random() * LARGEST) as u64
 }
 
-/// Returns the bytes of an attribute's value.
-pub(crate) fn attribute(value: AttrValue) -> Result<Box<[u8]>> {
-    let bytes = value.bytes().ok_or_else(|| Failure::input("the value of an attribute is no Base64"))?;
-    Ok(bytes.into())
+/// Reads changes of extended attributes: a text, bytes in Base64, or null to remove one.
+pub(crate) fn attributes(value: &JsValue) -> Result<Vec<XattrChange>> {
+    let object = value.dyn_ref::<Object>().ok_or_else(|| Failure::input("xattrs is an object"))?;
+    let change = |key: JsValue| {
+        let value = Reflect::get(object, &key).unwrap_or_default();
+        let wrong = || Failure::input("the value of an attribute is a text, { b64 } or null");
+        let value = match field(&value, "b64").as_string() {
+            Some(b64) => Some(AttrValue::Bytes { b64 }.bytes().ok_or_else(wrong)?),
+            None if value.is_null() => None,
+            None => Some(text(&value).ok_or_else(wrong)?),
+        };
+        Ok((text(&key).unwrap_or_default().into(), value.map(Into::into)))
+    };
+    Object::keys(object).iter().map(change).collect()
 }
 
 /// Returns a text's bytes, or `None` for what is no text.

@@ -132,7 +132,9 @@ impl View {
             (body.target, body.target_b64) = (Some(text), exact);
         }
         let xattrs = self.tree.xattrs(path, Follow::No)?;
-        body.xattrs = (!xattrs.is_empty()).then(|| xattrs.iter().map(attr).collect());
+        for (name, value) in xattrs.iter().map(attr) {
+            body.xattrs.get_or_insert_default().insert(name, value);
+        }
         Ok((info, body))
     }
 

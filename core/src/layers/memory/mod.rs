@@ -314,8 +314,9 @@ impl Layer for Memory {
 
 impl WritableLayer for Memory {
     fn stage(&self, new: &New<'_>) -> Result<Node> {
-        let xattrs = new.xattrs.iter().map(|x| (x.name.clone(), x.value.clone())).collect();
-        let state = State { attrs: new.attrs, marks: new.marks.clone(), xattrs, ..State::default() };
+        let mut state = State { attrs: new.attrs, marks: new.marks.clone(), ..State::default() };
+        // One by one: collecting would bring a sort of its own into the browser.
+        new.xattrs.iter().for_each(|x| drop(state.xattrs.insert(x.name.clone(), x.value.clone())));
         let mut inode = Inode::new(self.number(), new.kind, state);
         inode.rdev = new.rdev;
         inode.target = new.target.into();

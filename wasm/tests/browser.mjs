@@ -1,0 +1,89 @@
+// The package in a page of headless Chromium: a Worker, a File read by slices, and a zip that goes out and comes back.
+//
+//   node browser.mjs PACKAGE PROFILE     (CHROMIUM names the browser)
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { readFile, rm } from "node:fs/promises";
+import { extname, join, resolve } from "node:path";
+
+const [home, profile] = [resolve(process.argv[2]), resolve(process.argv[3])];
+const { chromium } = await import(process.env.PLAYWRIGHT ?? "playwright-core");
+
+const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+// The page may connect to where it came from, and to nothing else.
+const CSP = "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
+const server = createServer(async ({ url }, response) => {
+  if (url === "/") return response.writeHead(200, { "content-type": "text/html", "content-security-policy": CSP }).end("<!doctype html><title>ovl</title>");
+  try {
+    const body = await readFile(join(home, url.slice(1)));
+    response.writeHead(200, { "content-type": TYPES[extname(url)] ?? "text/plain", "content-security-policy": CSP }).end(body);
+  } catch {
+    response.writeHead(404).end();
+  }
+});
+await new Promise((done) => server.listen(0, "127.0.0.1", done));
+
+const FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+await rm(profile, { recursive: true, force: true });
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: FLAGS.split(" "),
+});
+try {
+  const page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  const seen = await page.evaluate(async () => {
+    const { connect } = await import("/client.js");
+    const ovl = connect(new Worker("/worker.js", { type: "module" }));
+    const text = (bytes) => new TextDecoder().decode(bytes);
+
+    // A File of 64 MiB as a lower: only what is asked for is read.
+    const stack = await ovl.open();
+    const big = new Uint8Array(64 << 20).fill(97);
+    big.set(new TextEncoder().encode("needle"), 50 << 20);
+    await stack.addTree("files", [{ path: "big", content: new File([big], "big") }, { path: "d/f", content: "lower" }]);
+    const needle = text(await stack.read("big", 50 << 20, 6));
+
+    const events = [];
+    await stack.onEvent((event) => events.push(event.kind));
+    await stack.write("d/f", " and upper", { append: true });
+    await stack.remove("big");
+    const why = await stack.why("big");
+
+    // An archive of it as a Blob, opened by slices in a second stack.
+    const zip = new Blob([await stack.exportBytes()]);
+    const second = await ovl.open();
+    const heard = [];
+    await second.addZip("out.zip", zip, {}, (done, total) => heard.push([done, total]));
+    const content = text(await second.read("d/f"));
+    const refused = await second.read("big").catch(({ name, code, path }) => ({ name, code, path }));
+    const undone = await stack.undo();
+    const back = text(await stack.read("big", 50 << 20, 6));
+    ovl.close();
+
+    // The same module in the page itself, where a File cannot be read at once.
+    const { Stack } = await import("/index.js");
+    let here;
+    try {
+      new Stack().addZip("a.zip", zip);
+    } catch ({ code }) {
+      here = code;
+    }
+    return { needle, events: events.sort(), hidden: why.layers[1].fate, content, refused, undone, back, here };
+  });
+  assert.deepEqual(seen, {
+    needle: "needle",
+    events: ["copied_up", "copied_up", "modified", "removed", "whiteout"],
+    hidden: "hidden",
+    content: "lower and upper",
+    refused: { name: "OvlError", code: "not-found", path: "/big" },
+    undone: ["/big"],
+    back: "needle",
+    here: "not-implemented",
+  });
+  console.log("a page with a Worker: ok");
+} finally {
+  await browser.close();
+  server.close();
+}
