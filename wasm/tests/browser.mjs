@@ -1,13 +1,14 @@
 // The package in a page of headless Chromium: a Worker, a File read by slices, and a zip that goes out and comes back.
 //
-//   node browser.mjs PACKAGE PROFILE     (CHROMIUM names the browser)
+//   node browser.mjs PACKAGE PROFILE PLAYWRIGHT     (CHROMIUM names the browser)
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { readFile, rm } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 
 const [home, profile] = [resolve(process.argv[2]), resolve(process.argv[3])];
-const { chromium } = await import(process.env.PLAYWRIGHT ?? "playwright-core");
+const { chromium } = await import(pathToFileURL(resolve(process.argv[4])));
 
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 // The page may connect to where it came from, and to nothing else.
@@ -74,7 +75,7 @@ try {
   });
   assert.deepEqual(seen, {
     needle: "needle",
-    events: ["copied_up", "copied_up", "modified", "removed", "whiteout"],
+    events: ["copied_up", "copied_up", "modified", "removed", "restored", "whiteout"],
     hidden: "hidden",
     content: "lower and upper",
     refused: { name: "OvlError", code: "not-found", path: "/big" },

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::{
     checks,
     house::{House, finish},
-    man, tools,
+    man, tools, web,
 };
 
 /// Why a stage did not pass.
@@ -66,6 +66,9 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("power-cut", Job::Root(POWER_CUT, &["60"], &DISKS)),
     ci("posix", Job::Root("xtask/proof/in_mount.py", &[], &STRANGERS)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
+    ci("wasm-suites", Job::For("wasm32-wasip1", SUITES)),
+    ci("web", Job::Own(web::test)),
+    ci("web-browser", Job::Own(web::test_in_browser)),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
     long("kernel-10000", Job::Own(checks::kernel_histories)),
@@ -74,6 +77,10 @@ pub(crate) const STAGES: &[Stage] = &[
     long("fuzz", Job::Own(checks::fuzz)),
     long("release", Job::Cargo("build --locked --workspace --release")),
 ];
+
+/// The suite of every layer and the tables of merging, changing and changes, run by Node.
+const SUITES: &str = "test --locked --quiet -p ovl-core --test layers --test merging --test changing --test changes \
+     --config target.wasm32-wasip1.runner=[\"node\",\"--no-warnings\",\"../wasm/tests/wasi.mjs\"]";
 
 /// What the scripts beside the list need.
 const CLIENTS: &[&str] = &["-r", "xtask/clients/requirements.txt"];

@@ -7,31 +7,35 @@ use std::{
 
 use crate::{
     house::{House, finish, output},
+    stages::Stop,
     tools,
 };
 
 /// Every browser since 2023 has these instructions, and hashing is twice as fast with them.
 const FLAGS: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]"#;
+/// How the types are checked: as a strict user does.
+const TSC: &str =
+    "--noEmit --strict --target esnext --module nodenext --moduleResolution nodenext --lib esnext,dom types.ts";
 /// What lies beside the module in the package.
 const SOURCES: &str = "wasm/npm";
 
 /// Builds the package and packs it, and says where it is.
 pub(crate) fn run(house: &House) -> Result<(), String> {
-    let package = build(house, &[])?;
+    let package = build(house)?;
     let packed = pack(house, &package)?;
     println!("The package is in {}, packed as {}", package.display(), packed.display());
     Ok(())
 }
 
-/// Builds the package into the target folder; `features` are the module's own.
-pub(crate) fn build(house: &House, features: &[&str]) -> Result<PathBuf, String> {
+/// Builds the package into the target folder.
+fn build(house: &House) -> Result<PathBuf, String> {
     let node = node_modules(house)?;
     tools::rust_target(house, "wasm32-unknown-unknown")?;
     eprintln!("Building the engine for JavaScript (the first time takes some minutes) ...");
     finish(&mut house.cargo("build --quiet --locked -p xtask --features web --bin ovl-bindgen"))?;
     let build = "build --quiet --locked -p ovl-wasm --target wasm32-unknown-unknown --profile web --config";
-    finish(house.cargo(build).arg(FLAGS).arg("--features").arg(features.join(",")))?;
-    let package = house.target.join("npm").join(if features.is_empty() { "ovl" } else { "ovl-tests" });
+    finish(house.cargo(build).arg(FLAGS))?;
+    let package = house.target.join("npm/ovl");
     drop(fs::remove_dir_all(&package));
     let module = house.target.join("wasm32-unknown-unknown/web/ovl_wasm.wasm");
     let bindgen = house.target.join("debug/ovl-bindgen").with_extension(std::env::consts::EXE_EXTENSION);
@@ -42,8 +46,40 @@ pub(crate) fn build(house: &House, features: &[&str]) -> Result<PathBuf, String>
     Ok(package)
 }
 
+/// Builds and packs the package, installs it elsewhere and uses it from Node; its module must be valid and small enough.
+pub(crate) fn test(house: &House) -> Result<(), Stop> {
+    let node = node_modules(house).map_err(Stop::Missing)?;
+    let run = || {
+        let packed = pack(house, &build(house)?)?;
+        let installed = house.target.join("npm/installed");
+        finish(house.program("node").arg("wasm/tests/package.mjs").arg(packed).arg(&installed))?;
+        copy(&house.root.join("wasm/tests/types.ts"), &installed.join("types.ts"))?;
+        let mut tsc = house.program("node");
+        tsc.arg(node.join("node_modules/typescript/bin/tsc")).args(TSC.split_whitespace());
+        finish(tsc.current_dir(&installed))
+    };
+    run().map_err(Stop::Failed)
+}
+
+/// Uses the package that was built last in a page of headless Chromium.
+pub(crate) fn test_in_browser(house: &House) -> Result<(), Stop> {
+    let node = node_modules(house).map_err(Stop::Missing)?;
+    let chromium = output(house.program("which").arg("chromium"));
+    let missing = |_| Stop::Missing("Chromium is needed; `apt-get install chromium` gets it".into());
+    let chromium = chromium.map_err(missing)?;
+    let package = house.target.join("npm/ovl");
+    let run = || {
+        let package = if package.join("ovl_bg.wasm").exists() { package.clone() } else { build(house)? };
+        let mut page = house.program("node");
+        page.arg("wasm/tests/browser.mjs").arg(package).arg(house.target.join("npm/profile"));
+        page.arg(node.join("node_modules/playwright-core/index.mjs"));
+        finish(page.env("CHROMIUM", chromium.trim()))
+    };
+    run().map_err(Stop::Failed)
+}
+
 /// Packs the package as it would be published.
-pub(crate) fn pack(house: &House, package: &Path) -> Result<PathBuf, String> {
+fn pack(house: &House, package: &Path) -> Result<PathBuf, String> {
     let folder = house.target.join("npm");
     let mut npm = house.program("npm");
     npm.args(["pack", "--silent", "--pack-destination"]).arg(&folder).arg(package);
@@ -51,7 +87,7 @@ pub(crate) fn pack(house: &House, package: &Path) -> Result<PathBuf, String> {
 }
 
 /// Fetches what the build and the tests need from npm, as it is locked.
-pub(crate) fn node_modules(house: &House) -> Result<PathBuf, String> {
+fn node_modules(house: &House) -> Result<PathBuf, String> {
     tools::node(house)?;
     let home = house.tools.join("wasm");
     fs::create_dir_all(&home).map_err(|e| format!("cannot make {}: {e}", home.display()))?;
