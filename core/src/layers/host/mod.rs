@@ -43,9 +43,11 @@ mod work;
 
 use std::{io, path::Path};
 
+#[cfg(unix)]
+pub use self::blob::descriptor;
 use self::sys::Handle;
 pub use self::{
-    blob::{descriptor, file},
+    blob::file,
     form::{Form, recorded_form},
     lower::{HostLower, LowerOptions, lower, upper_to_read},
     marks::Namespace,
