@@ -30,7 +30,7 @@ export const levels: Level[] = [
   {
     number: 2,
     title: "Edit what you do not own",
-    lowers: [["letter", read(`letter.txt=${LETTER}`)]],
+    lowers: [["letter", read(`letter.txt=${LETTER}\n`)]],
     story: "letter.txt lies in the lower, which nobody can write. You add a line to it all the same.",
     predict: {
       when: "after",
@@ -67,7 +67,7 @@ export const levels: Level[] = [
   {
     number: 4,
     title: "Come back",
-    lowers: [["lower", read("file2=the old text\\n")]],
+    lowers: [["lower", read("file2=the old text\\n\n")]],
     before: (driver) => driver.remove("/file2"),
     story: "file2 was deleted: its whiteout lies in the upper, the old text still in the lower. Now a new file2 is written.",
     predict: {

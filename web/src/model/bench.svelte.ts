@@ -137,7 +137,7 @@ export class Bench {
     await this.refresh();
     await tick();
     await this.player.play(beats.filter(({ event }) => !BEFORE.has(event.kind)), say);
-    if (events.length > 0) this.settled?.();
+    this.settled?.();
   }
 
   private async beat(event: OvlEvent): Promise<Beat> {

@@ -10,33 +10,34 @@ export interface Usage {
 }
 
 /** A tree with more entries than this is not counted. */
-const MOST = 50_000;
+const MOST = 20_000;
 
-/** Counts nothing at all when a tree is too large. */
-export async function measure(driver: OvlDriver, layers: Layer[]): Promise<Map<string, Usage>> {
+/** Returns nothing when a tree is too large, or when `wanted` says that nobody waits any more. */
+export async function measure(driver: OvlDriver, layers: Layer[], wanted: () => boolean): Promise<Map<string, Usage> | undefined> {
   const counted = new Map<string, Usage>();
   for (const { id } of layers.filter(({ index }) => index !== undefined)) {
     const usage = { bytes: 0, live: 0, entries: 0, whiteouts: 0 };
-    await each(driver, id, ({ kind, size }) => {
+    const all = await each(driver, id, wanted, ({ kind, size }) => {
       if (kind === "whiteout") usage.whiteouts++;
       else usage.entries++;
       if (kind === "file") usage.bytes += size ?? 0;
     });
+    if (!all) return undefined;
     counted.set(id, usage);
   }
-  await each(driver, undefined, ({ kind, layer, size }) => {
+  const all = await each(driver, undefined, wanted, ({ kind, layer, size }) => {
     const usage = counted.get(layer);
     if (kind === "file" && usage) usage.live += size ?? 0;
   });
-  return counted;
+  return all ? counted : undefined;
 }
 
-async function each(driver: OvlDriver, layer: string | undefined, count: (entry: Entry) => void): Promise<void> {
+async function each(driver: OvlDriver, layer: string | undefined, wanted: () => boolean, count: (entry: Entry) => void): Promise<boolean> {
   let seen = 0;
   await driver.walk(layer, (entries) => {
     entries.forEach(count);
     seen += entries.length;
-    return seen <= MOST;
+    return wanted() && seen <= MOST;
   });
-  if (seen > MOST) throw new Error("too many entries to count");
+  return wanted() && seen <= MOST;
 }

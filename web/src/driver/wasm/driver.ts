@@ -20,6 +20,8 @@ import {
 import type { Engine } from "./engine";
 
 const PAGE = 10_000;
+/** Short pages of a walk let other work of the Worker in between. */
+const STEP = 1000;
 
 export class WasmDriver implements StackDriver {
   readonly can = { stack: true, shared: false };
@@ -82,7 +84,7 @@ export class WasmDriver implements StackDriver {
     const dirs = ["/"];
     for (let dir = dirs.pop(); dir !== undefined; dir = dirs.pop()) {
       for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-        const page = await this.list(dir, { layer, cursor, limit: PAGE, hidden: layer !== undefined });
+        const page = await this.list(dir, { layer, cursor, limit: STEP, hidden: layer !== undefined });
         if (!visit(page.entries)) return;
         dirs.push(...page.entries.filter(({ kind }) => kind === "dir").map(({ path }) => path));
         cursor = page.next_cursor ?? undefined;
