@@ -130,7 +130,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what the upper changes. The ETag is the overlay's generation. */
+        /** List what the upper changes. The ETag is the overlay's generation; there is none while the kernel has the upper mounted. */
         get: operations["get_changes"];
         put?: never;
         post?: never;
@@ -203,7 +203,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Follow what happens, as server-sent events. A comment is sent every 15 seconds when nothing does. */
+        /**
+         * Follow what happens, as server-sent events. A comment is sent every 15 seconds when nothing does. Refused while the kernel has
+         *     the upper mounted, since it tells of no change.
+         */
         get: operations["get_events"];
         put?: never;
         post?: never;
@@ -251,6 +254,23 @@ export interface paths {
         head?: never;
         /** Write a part of a file: at `Content-Range: bytes A-B/*`, at an offset, or at the end. */
         patch: operations["patch_files_path"];
+        trace?: never;
+    };
+    "/v1/graphdriver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tell the directories of the mount in the shape that Docker has for its own. */
+        get: operations["get_graphdriver"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/imports": {
@@ -330,6 +350,23 @@ export interface paths {
         };
         /** Read a file as one layer holds it. */
         get: operations["get_layers_id_files_path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/mounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the mounts of this server: one, or none. */
+        get: operations["get_mounts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -427,6 +464,7 @@ export interface components {
         };
         /** @description The value of an extended attribute: a text, or bytes in Base64. */
         AttrValue: string | {
+            /** @description The bytes in Base64. */
             b64: string;
         };
         /** @description A change, seen from the lowers. */
@@ -475,6 +513,7 @@ export interface components {
              * @description The group's number.
              */
             gid?: number | null;
+            /** @description What it is. */
             kind: components["schemas"]["EntryKind"];
             /** @description The layer that gives it. */
             layer: string;
@@ -598,6 +637,35 @@ export interface components {
             /** @description The exact bytes of the path, in Base64, where they are no UTF-8. */
             path_b64?: string | null;
         };
+        /** @description The directories. A path that is no UTF-8 is as readable as it can be. */
+        GraphData: {
+            /** @description The lowers, topmost first, with colons between them; a colon in a path has a backslash before it. */
+            LowerDir?: string | null;
+            /** @description Where the merged tree is. */
+            MergedDir: string;
+            /** @description Where changes go. */
+            UpperDir?: string | null;
+            /** @description Where what is not finished lies. */
+            WorkDir?: string | null;
+        };
+        /** @description The directories of a mount, as `docker inspect` tells them. */
+        GraphDriver: {
+            /** @description The directories. */
+            Data: components["schemas"]["GraphData"];
+            /** @description `overlay2` where the kernel's overlay has them mounted, `ovl` where the engine has. */
+            Name: string;
+        };
+        /** @description Paths on the server's machine. */
+        HostBody: {
+            /** @description What mounts the same without a server. */
+            command: string;
+            /** @description The lowers, topmost first; what is in memory has no place. */
+            lowers: string[];
+            /** @description Where it was mounted, or was moved to since. */
+            mountpoint: string;
+            upper?: string | null;
+            work?: string | null;
+        };
         /** @description What an import did. */
         Import: {
             /**
@@ -643,7 +711,7 @@ export interface components {
             /** @description Whether it takes no changes. */
             read_only: boolean;
             /**
-             * @description `upper` or `lower`.
+             * @description `upper`, `lower`, or `data` for a lower that gives content alone.
              * @enum {string}
              */
             role: "upper" | "lower";
@@ -657,6 +725,7 @@ export interface components {
         };
         /** @description Where a symbolic link leads: a text, or bytes in Base64. */
         LinkTarget: string | {
+            /** @description The bytes in Base64. */
             b64: string;
         };
         /** @description Addresses to go on from. */
@@ -667,8 +736,40 @@ export interface components {
             events: string;
             files: string;
             layers: string;
+            mounts: string;
             openapi: string;
             overlay: string;
+        };
+        /** @description A mount. */
+        MountBody: {
+            driver: components["schemas"]["MountDriver"];
+            host?: components["schemas"]["HostBody"] | null;
+            /**
+             * @description The last part of its mount point.
+             * @example work
+             */
+            name: string;
+            /** @description Whether the upper can be changed through the mount alone. */
+            owns_upper: boolean;
+            /** @description Why it is this driver. */
+            reason: string;
+            state: components["schemas"]["MountState"];
+            table?: components["schemas"]["TableBody"] | null;
+        };
+        /**
+         * @description Who mounts.
+         * @enum {string}
+         */
+        MountDriver: "kernel" | "fuse";
+        /**
+         * @description Whether a mount stands.
+         * @enum {string}
+         */
+        MountState: "mounted" | "gone";
+        /** @description Who has the tree mounted, and whether it still is. */
+        MountSummary: {
+            driver: components["schemas"]["MountDriver"];
+            state: components["schemas"]["MountState"];
         };
         /** @description An entry to be created. */
         NewEntry: {
@@ -710,11 +811,12 @@ export interface components {
         OverlayBody: {
             /**
              * Format: int64
-             * @description How many changes were made since the start.
+             * @description How many changes were made since the start. Those that the kernel makes through its mount do not count.
              */
             generation: number;
             /** @description Its layers, topmost first. */
             layers: components["schemas"]["LayerBody"][];
+            mount?: components["schemas"]["MountSummary"] | null;
             policy: components["schemas"]["PolicyBody"];
             /** @description Whether nothing can be changed. */
             read_only: boolean;
@@ -733,6 +835,7 @@ export interface components {
         };
         /** @description A path: a text, or bytes in Base64. */
         PathText: string | {
+            /** @description The bytes in Base64. */
             b64: string;
         };
         /** @description The fields of an entry that were asked for. */
@@ -751,6 +854,7 @@ export interface components {
              * @description The group's number.
              */
             gid?: number | null;
+            /** @description What it is. */
             kind?: components["schemas"]["EntryKind"];
             /** @description The layer that gives it. */
             layer?: string;
@@ -847,6 +951,16 @@ export interface components {
              * @example /problems/not-found
              */
             type: string;
+        };
+        /** @description What the table of mounts says, as findmnt shows it. */
+        TableBody: {
+            /** @example fuse.ovl */
+            fstype: string;
+            /** @description Those that are paths only when the server tells paths. */
+            options: string[];
+            /** @description Whether nothing can be changed through it. */
+            read_only: boolean;
+            source: string;
         };
         /** @description From where to where. */
         Transfer: {
@@ -1612,6 +1726,46 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    get_graphdriver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The directories */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphDriver"];
+                };
+            };
+            /** @description The server tells no paths of its machine */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing is mounted */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     post_imports: {
         parameters: {
             query?: {
@@ -1773,6 +1927,28 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": string;
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    get_mounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The mounts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MountBody"][];
                 };
             };
             "4XX": components["responses"]["Problem"];
