@@ -95,6 +95,24 @@ export const checks = {
     ok((await page.locator(".sent").innerText()).startsWith("0 B"));
   },
 
+  async "tab: a copy-up is stepped through, and the kernel's part is told"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Begin with an example").click();
+    await page.waitForSelector(cell("/file2", "lower-1", "shows"));
+    await page.getByLabel("Pace").selectOption("step");
+    await type(page, "echo more >> file2; rm file1");
+    await page.locator(".caption").getByText("/file2 was copied up, 18 B, from layer 1 to the upper.").waitFor();
+    await page.waitForSelector(cell("/file2", "upper", "nothing")); // The old state is seen until the step is over.
+    await page.getByRole("button", { name: /^Next/ }).click();
+    await page.locator(".caption").getByText("A whiteout for /file1").waitFor();
+    await page.getByRole("button", { name: "Skip" }).click();
+    await page.waitForSelector(cell("/file2", "upper", "shows"));
+    await page.waitForSelector(cell("/file1", "upper", "whiteout"));
+    await page.getByRole("tab", { name: "Kernel says" }).click();
+    await page.locator(".events li code").first().waitFor();
+    console.log(`     ${(await page.locator(".events li code").allInnerTexts()).join(" | ")}`);
+  },
+
   async "tab: undo and redo"({ page, url }) {
     await openWheel(page, url);
     await type(page, "rm -r click");
