@@ -142,6 +142,11 @@ export class HttpDriver implements OvlDriver {
     this.tree.collapse(path);
   }
 
+  /** Whatever was read may differ now: where no events are told, as while the kernel has the upper mounted. */
+  doubt(): void {
+    this.tree.touchAll();
+  }
+
   async rowOf(path: string): Promise<number | undefined> {
     return this.tree.rowOf(path);
   }
