@@ -47,7 +47,7 @@ try {
 } finally {
   await browser.close();
   await host.end();
-  server.end();
+  await server.end();
 }
 console.log(failed === 0 ? "all checks passed" : `${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

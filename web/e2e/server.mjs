@@ -27,9 +27,11 @@ export async function serve() {
   }
   return {
     url: url.trim(),
-    end: () => {
-      server.once("exit", () => void rm(home, { recursive: true, force: true }));
+    end: async () => {
+      const gone = new Promise((done) => server.once("exit", done));
       server.kill();
+      await gone;
+      await rm(home, { recursive: true, force: true });
     },
   };
 }
