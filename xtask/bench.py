@@ -324,6 +324,25 @@ def j7():
     report("J7", "export of the upper as tar", "s", ours[0], theirs[0], "tar", 1.5)
 
 
+def j8():
+    """A zip of 100,000 entries in Node."""
+    modules = TARGET / "tools/wasm/node_modules"
+    peers = {"ovl": TARGET / "npm/ovl/node.js", "fflate": modules / "fflate/esm/index.mjs", "jszip": modules / "jszip/lib/index.js"}
+    if not all(path.exists() for path in peers.values()):
+        return missing("J8", "the npm package; `cargo xtask web` builds it and fetches its peers")
+    archive = once("many100k.zip", many(100_000))
+
+    def take(who):
+        argv = ["node", ROOT / "wasm/tests/bench.mjs", who, archive, peers[who]]
+        return json.loads(subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout)
+
+    rounds = [{who: take(who) for who in peers} for _ in range(ROUNDS)]
+    middle = lambda who, what: statistics.median(one[who][what] for one in rounds)
+    report("J8", "open 100,000 entries", "ms", middle("ovl", "open"), middle("fflate", "open"), "fflate", 1.1)
+    report("J8", "  peak memory after it", "MiB", middle("ovl", "rss"), middle("fflate", "rss"), "fflate", 1.1)
+    report("J8", "1,000 reads", "ms", middle("ovl", "reads"), middle("jszip", "reads"), "jszip", 0.25)
+
+
 def j9():
     """Hashing a big file."""
     folder, tools = once("bigdir", lambda path: (path.mkdir(), big(path / "big.bin"))), DATA / "tools"
@@ -335,7 +354,7 @@ def j9():
     report("J9", "BLAKE3 of 1 GiB", "GiB/s", 1 / ours[0], 1 / theirs[0], "b3sum", 0.8, True)
 
 
-JOBS = {"J1": j1, "J2": j2, "J3": j3, "J5": j5, "J7": j7, "J9": j9}
+JOBS = {"J1": j1, "J2": j2, "J3": j3, "J5": j5, "J7": j7, "J8": j8, "J9": j9}
 
 
 def main():

@@ -45,6 +45,7 @@ function fails(call, code, more = {}) {
 test("the module is valid and within its budget", () => {
   const module = readFileSync(join(home, "ovl_bg.wasm"));
   assert.ok(WebAssembly.validate(module));
+  assert.ok(!module.includes(".cargo/registry"), "the module names a folder of the machine that built it");
   const { raw, brotli } = JSON.parse(readFileSync(join(import.meta.dirname, "budget.json")));
   const size = { raw: module.length, brotli: brotliCompressSync(module, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length };
   console.log(`raw ${(size.raw / 1024).toFixed(0)} KiB of ${raw / 1024}, brotli ${(size.brotli / 1024).toFixed(0)} KiB of ${brotli / 1024}`);
@@ -312,4 +313,17 @@ test("a listener hears what happens, in order, and no more once it is taken away
   stack.remove("file2");
   assert.equal(heard.length, 2);
   assert.equal(stack.events(2).events.length, 2);
+});
+
+test("what comes out has the fields of the REST API, and the types say so", () => {
+  const here = (path) => readFileSync(join(import.meta.dirname, path), "utf8");
+  const { schemas } = JSON.parse(here("../../server/openapi.json")).components;
+  const types = here("../src/types.d.ts");
+  const same = { Entry: "Entry", Change: "Change", Changes: "ChangesPage", Why: "WhyBody", Verdict: "VerdictBody", OvlEvent: "EventBody", Imported: "Import", Omission: "Omission", Page: "Page" };
+  for (const [type, schema] of Object.entries(same)) {
+    const [, body] = types.match(new RegExp(`interface ${type} \\{\n(.*?)\n\\}`, "s"));
+    const fields = [...body.matchAll(/^  (\w+)(\??):/gm)].map(([, name, optional]) => name + optional);
+    const { properties, required = [] } = schemas[schema];
+    assert.deepEqual(fields.sort(), Object.keys(properties).map((name) => (required.includes(name) ? name : `${name}?`)).sort(), type);
+  }
 });

@@ -35,7 +35,7 @@ Usage: cargo xtask COMMAND
   serve [FLAGS]           build the server if needed and start it with FLAGS (`serve --help` lists them)
   test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
                           --long adds what takes longer than CI may
-  bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate): J1 J2 J3 J5 J7, or some
+  bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate, fflate, ...): J1 J2 J3 J5 J7 J8 J9, or some
   web [--static]          build the npm package `ovl` (the engine for browsers and Node) into the target folder, and
                           the page over it into ovl-server; with --static into web/dist alone, for any file host
   man                     write man pages and completions of both programs into the target folder

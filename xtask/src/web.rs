@@ -1,7 +1,7 @@
 //! Builds the engine for JavaScript: the npm package `ovl`.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +11,6 @@ use crate::{
     tools,
 };
 
-/// Every browser since 2023 has these instructions, and hashing is twice as fast with them.
-const FLAGS: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]"#;
 /// How the types are checked: as a strict user does.
 const TSC: &str =
     "--noEmit --strict --target esnext --module nodenext --moduleResolution nodenext --lib esnext,dom types.ts";
@@ -34,7 +32,7 @@ fn build(house: &House) -> Result<PathBuf, String> {
     eprintln!("Building the engine for JavaScript (the first time takes some minutes) ...");
     finish(&mut house.cargo("build --quiet --locked -p xtask --features web --bin ovl-bindgen"))?;
     let build = "build --quiet --locked -p ovl-wasm --target wasm32-unknown-unknown --profile web --config";
-    finish(house.cargo(build).arg(FLAGS))?;
+    finish(house.cargo(build).arg(flags(house)))?;
     let package = house.target.join("npm/ovl");
     drop(fs::remove_dir_all(&package));
     let module = house.target.join("wasm32-unknown-unknown/web/ovl_wasm.wasm");
@@ -76,6 +74,17 @@ pub(crate) fn test_in_browser(house: &House) -> Result<(), Stop> {
         finish(page.env("CHROMIUM", chromium.trim()))
     };
     run().map_err(Stop::Failed)
+}
+
+/// Returns how the module is compiled: every browser since 2023 has these instructions, and hashing is twice as fast with
+/// them. Where the sources lie on this machine is nobody's business.
+fn flags(house: &House) -> String {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = home.or_else(|| env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    let hidden = [cargo.join("registry/src"), house.root.clone()];
+    let hidden = hidden.iter().map(|path| format!("{:?}", format!("--remap-path-prefix={}=", path.display())));
+    let flags: Vec<String> = ["\"-Ctarget-feature=+simd128\"".to_owned()].into_iter().chain(hidden).collect();
+    format!("target.wasm32-unknown-unknown.rustflags=[{}]", flags.join(","))
 }
 
 /// Packs the package as it would be published.

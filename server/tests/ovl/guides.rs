@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "mounts",
     #[cfg(target_os = "linux")]
     "run",
+    "verify",
     #[cfg(target_os = "linux")]
     "cache",
     #[cfg(target_os = "linux")]
