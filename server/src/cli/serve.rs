@@ -139,8 +139,8 @@ fn parse(args: Vec<OsString>) -> Result<ServeArgs, Failure> {
 /// Opens the stack and serves it until a signal.
 ///
 /// # Errors
-/// What opening the stack and mounting it refuses, an address that is taken (7), a token that cannot be read, and a mount that is still used
-/// at the end (4).
+/// What opening the stack and mounting it refuses, an address that is taken (7), a token that cannot be read, and a
+/// mount that is still used at the end (4).
 pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.server)?;
     let held = held(&mut args.server)?;
