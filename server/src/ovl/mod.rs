@@ -89,7 +89,7 @@ enum Command {
     Digest(digest::Digest),
     /// Lists what an archive holds as it would be served, and what was left out and why.
     Inspect(inspect::Inspect),
-    /// Tells what is wrong with an upper, and mends what is safe to mend.
+    /// Tells what is wrong with an upper, and mends what is safe to mend (exit code 10 when something is left).
     Verify(verify::Verify),
     /// Mounts the stack as a file system (Linux).
     Mount(mount::Mount),

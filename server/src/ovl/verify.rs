@@ -30,9 +30,7 @@ use crate::{
 Examples:
   ovl verify ./changes
   ovl verify ./changes --lower ./patch --lower ./base
-  ovl verify ./changes --lower ./base --repair
-
-Exit codes: 0 nothing is wrong (or all of it was mended), 10 something is; the others as everywhere.")]
+  ovl verify ./changes --lower ./base --repair")]
 pub(super) struct Verify {
     /// The upper [default: that of --upper].
     #[arg(value_hint = clap::ValueHint::DirPath)]
