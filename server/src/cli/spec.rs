@@ -21,7 +21,7 @@ pub enum Medium {
 /// What the long form says, in any order.
 const KEYS: &[&str] = &["type=", "path=", "root=", "name="];
 /// The word of the long form that has no value.
-const DATA_ONLY: &str = "data-only";
+pub(super) const DATA_ONLY: &str = "data-only";
 
 /// A layer as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

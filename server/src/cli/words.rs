@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::{
     flags::{StackArgs, Switch},
-    spec::{LayerSpec, Medium},
+    spec::{DATA_ONLY, LayerSpec, Medium},
 };
 
 /// Returns the flags that name this stack from any directory. A path that is no UTF-8 is as readable as it can be.
@@ -43,7 +43,7 @@ fn layer(spec: &LayerSpec) -> String {
     }
     let path = text(&spec.path);
     let kind = spec.medium.map(|medium| if medium == Medium::Zip { "zip" } else { "dir" });
-    if spec.root.is_root() && spec.name.is_none() {
+    if spec.root.is_root() && spec.name.is_none() && !spec.data_only {
         return kind.map_or_else(|| path.clone(), |kind| format!("{kind}:{path}"));
     }
     let parts = [
@@ -53,7 +53,7 @@ fn layer(spec: &LayerSpec) -> String {
         ("name", spec.name.clone()),
     ];
     let said = parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?.replace(',', ",,"))));
-    said.collect::<Vec<_>>().join(",")
+    said.chain(spec.data_only.then(|| DATA_ONLY.to_owned())).collect::<Vec<_>>().join(",")
 }
 
 /// Returns a path that holds from any directory.
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_as_the_same_stack() {
-        let said = "--lower /a --lower zip:/b,c.zip --lower type=dir,path=/d,,e,root=/f,name=g --upper /u --work /w \
+        let said = "--lower /a --lower zip:/b,c.zip --lower type=dir,path=/d,,e,root=/f,name=g --lower path=/h,data-only --upper /u --work /w \
                     --upper-form portable --durability none --quota 4096 --quota-entries 7 --redirect-dir off \
                     --zip-names bytes --zip-backslash separator --privileged-metadata --strict";
         let said: Vec<String> = said.split_whitespace().map(str::to_owned).collect();
