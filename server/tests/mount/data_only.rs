@@ -7,8 +7,7 @@ use rustix::fs::{XattrFlags, setxattr};
 use crate::place::Place;
 
 /// Adds the lower `top`, whose file `f` holds metadata alone, and the lower `data`, which has the content.
-fn with_data() -> Option<Place> {
-    let place = Place::private()?;
+pub(crate) fn with_data(place: &Place) {
     for (name, redirect) in [("top/f", "/ab/cdef"), ("top/lost", "/ab/none")] {
         place.file(name, "");
         File::options().write(true).open(place.path(name)).unwrap().set_len(7).unwrap();
@@ -17,6 +16,11 @@ fn with_data() -> Option<Place> {
     }
     place.file("data/ab/cdef", "content");
     place.file("data/unseen", "");
+}
+
+fn place() -> Option<Place> {
+    let place = Place::private()?;
+    with_data(&place);
     Some(place)
 }
 
@@ -24,7 +28,7 @@ const LOWERS: &str = "--lower low --lower top --lower path=data,data-only";
 
 #[test]
 fn every_command_finds_content_in_data_only_lowers() {
-    let Some(place) = with_data() else { return };
+    let Some(place) = place() else { return };
     assert_eq!(place.ok(&format!("cat f {LOWERS}")), "content");
     assert_eq!(place.ok(&format!("ls -0 {LOWERS}")), "a\0d\0f\0lost\0");
     let why = place.ok(&format!("why f {LOWERS}"));
@@ -38,7 +42,7 @@ fn every_command_finds_content_in_data_only_lowers() {
 
 #[test]
 fn the_kernel_mounts_data_only_lowers() {
-    let Some(place) = with_data() else { return };
+    let Some(place) = place() else { return };
     let mount = format!("mount --upper u {LOWERS} m");
     place.ok(&mount);
     assert_eq!(place.read("m/f"), "content");
@@ -59,7 +63,7 @@ fn the_kernel_mounts_data_only_lowers() {
 
 #[test]
 fn data_only_lowers_come_last() {
-    let Some(place) = with_data() else { return };
+    let Some(place) = place() else { return };
     for (line, reason) in [
         ("--lower path=data,data-only --lower low", "the lower data is data-only and no lower is above it"),
         ("--lower low --lower path=data,data-only --lower top", "data is data-only and above top"),

@@ -9,6 +9,7 @@ use std::{
 use rustix::mount::{MountFlags, mount};
 
 use crate::{
+    data_only::with_data,
     fuse::place,
     place::{Place, failed},
 };
@@ -82,13 +83,35 @@ fn a_line_of_fstab_with_odd_names_is_mounted() {
 }
 
 #[test]
+fn layers_behind_two_colons_give_content_alone() {
+    let Some(place) = installed() else { return };
+    with_data(&place);
+    place.file("more/ab/none", "more...");
+    let layers = |form: &str| {
+        let at = |name: &str| place.path(name).to_str().unwrap().to_owned();
+        form.replace('L', &at("low")).replace('T', &at("top")).replace('D', &at("data")).replace('M', &at("more"))
+    };
+    for form in ["lowerdir=L:T::D::M", "lowerdir+=L,lowerdir+=T,datadir+=D,datadir+=M"] {
+        let output = by_type(&place, &layers(form));
+        assert!(output.status.success(), "{form}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(["a", "f", "lost"].map(|name| place.read(format!("m/{name}"))), ["one", "content", "more..."]);
+        assert!(!place.path("m/unseen").exists());
+        place.ok("unmount m");
+    }
+}
+
+#[test]
 fn what_mount_cannot_mean_is_refused_by_name() {
     let Some(place) = installed() else { return };
     for (options, code, reason) in [
         ("lowerdir=low,colour=red", 2, "colour=red: fuse.ovl has no such mount option"),
         ("lowerdir=low,index=on", 2, "index=on: fuse.ovl has no"),
         ("lowerdir=low,metacopy=on", 2, "metacopy=on: fuse.ovl has no"),
-        ("lowerdir=low::data", 2, "data-only"),
+        ("lowerdir=::low", 2, "an empty layer"),
+        ("lowerdir=low:::low", 2, "an empty layer"),
+        ("lowerdir=low:", 2, "an empty layer"),
+        ("lowerdir=low::", 2, "an empty layer"),
+        ("lowerdir=low::data:low", 2, "data is data-only and above low"),
         ("upperdir=none/u,lowerdir=low", 3, "parent of the upper"),
         ("lowerdir=none", 3, "no such lower"),
         ("rw", 2, "no layers"),

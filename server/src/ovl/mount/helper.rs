@@ -14,6 +14,9 @@ use rustix::process::geteuid;
 
 use crate::cli::exit::Failure;
 
+/// What makes a layer data-only.
+const DATA_ONLY: &str = ",data-only";
+
 /// What mount(8) means for itself, and what is so in any case.
 const IGNORED: &str = "rw defaults auto noauto nofail _netdev user users owner group exec async atime noatime diratime \
                        nodiratime relatime norelatime strictatime nostrictatime lazytime nolazytime loud silent \
@@ -125,9 +128,11 @@ impl Words {
         let value_of = |name: &str| option.strip_prefix(name.as_bytes());
         let flags = FLAGS.iter().find(|(name, _)| *name == shown);
         if let Some(value) = value_of("lowerdir=") {
-            return split(value, b':').into_iter().try_for_each(|path| self.lower(unescaped(path)));
+            return self.lowers(&split(value, b':'));
         } else if let Some(value) = value_of("lowerdir+=") {
-            return self.lower(unescaped(value));
+            return self.lower(unescaped(value), "");
+        } else if let Some(value) = value_of("datadir+=") {
+            return self.lower(unescaped(value), DATA_ONLY);
         } else if let Some(value) = value_of("upperdir=") {
             self.value("--upper", spec(unescaped(value)));
         } else if let Some(value) = value_of("workdir=") {
@@ -141,14 +146,31 @@ impl Words {
         Ok(())
     }
 
-    fn lower(&mut self, path: Vec<u8>) -> Result<(), Failure> {
+    /// Adds lowers from the top. Two colons precede one that is data-only, which leave an empty part before it.
+    fn lowers(&mut self, parts: &[&[u8]]) -> Result<(), Failure> {
+        let mut parts = parts.iter().enumerate();
+        while let Some((at, part)) = parts.next() {
+            match (at, part.is_empty(), parts.clone().next()) {
+                (1.., true, Some((_, data))) => {
+                    parts.next();
+                    self.lower(unescaped(data), DATA_ONLY)?;
+                }
+                _ => self.lower(unescaped(part), "")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn lower(&mut self, path: Vec<u8>, more: &str) -> Result<(), Failure> {
         if path.is_empty() {
-            return Err(Failure::usage("lowerdir has an empty layer: data-only layers (`::`) are not taken yet"));
+            return Err(Failure::usage(
+                "lowerdir has an empty layer; write LOWER:LOWER, and LOWER::DATA for a data-only one",
+            ));
         }
         if path.contains(&b'\n') {
             return Err(Failure::usage("lowerdir has a newline in a path; name the layer by another path"));
         }
-        self.value("--lower", spec(path));
+        self.value("--lower", [&spec(path), more.as_bytes()].concat());
         Ok(())
     }
 }
