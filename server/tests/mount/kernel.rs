@@ -210,6 +210,26 @@ fn attributes_alone_that_the_kernel_copied_up_are_read() {
 }
 
 #[test]
+fn a_file_whose_attributes_alone_came_up_is_not_left_unreadable() {
+    let Some(place) = Place::private() else { return };
+    place.ok("mount --metacopy --lower low --upper u m");
+    fs::set_permissions(place.path("m/d/b"), fs::Permissions::from_mode(0o600)).unwrap();
+    place.ok("unmount m");
+    for line in ["mount --lower low --upper u m", "run --upper u --lower low -- cat d/b"] {
+        let (code, why) = place.fails(line);
+        assert!(code == 4 && why.contains("/d/b") && why.contains("`ovl mount --metacopy`"), "{line}: {code} {why}");
+        assert_eq!(place.mounted(), None);
+    }
+    place.ok("mount --metacopy --lower low --upper u m");
+    assert_eq!(place.read("m/d/b"), "two");
+    // With its content it is a file as any other.
+    place.file("m/d/b", "changed");
+    place.ok("unmount m");
+    place.ok("mount --lower low --upper u m");
+    assert_eq!(place.read("m/d/b"), "changed");
+}
+
+#[test]
 fn an_index_binds_an_upper_to_its_lowers_and_to_the_kernel() {
     let Some(place) = Place::private() else { return };
     fs::hard_link(place.path("low/a"), place.path("low/a2")).unwrap();

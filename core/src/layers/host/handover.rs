@@ -2,18 +2,23 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     failed,
     form::{self, Chosen, Form},
     kept::{self, KERNEL},
+    lower::caps,
+    name_of,
+    native::Native,
+    object,
     sys::Handle,
     upper::{UpperOptions, claim},
     work::{Work, subdirectory},
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Kind, Layer, Result, VPath, descent::Descent};
 
 /// An upper that the kernel can mount, and that nobody else opens before this is dropped.
 ///
@@ -21,6 +26,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct KernelUpper {
     chosen: Chosen,
+    path: PathBuf,
     upper: Handle,
     kernel: Handle,
     _work: Work,
@@ -41,7 +47,7 @@ pub fn upper_for_kernel(path: &Path, options: &UpperOptions, index: bool) -> Res
     }
     form::record(&upper, chosen.form, &work.stage)?;
     let kernel = subdirectory(&work.dir, KERNEL).map_err(failed("open work directory"))?;
-    Ok(KernelUpper { chosen, upper, kernel, _work: work })
+    Ok(KernelUpper { chosen, path: path.to_owned(), upper, kernel, _work: work })
 }
 
 impl KernelUpper {
@@ -58,6 +64,27 @@ impl KernelUpper {
     /// Returns the upper's root.
     pub fn upper(&self) -> BorrowedFd<'_> {
         self.upper.as_fd()
+    }
+
+    /// Returns a file of which the attributes alone came up: without `metacopy` the kernel does not even show them
+    /// (semantics Y03). Looks at every object, up to the first such file.
+    pub fn metadata_alone(&self) -> Result<Option<VPath>> {
+        // A user's mount has no such option.
+        let (Form::KernelTrusted, Some(namespace)) = (self.form(), self.form().namespace()) else { return Ok(None) };
+        let root = Handle::root(&self.path).map_err(failed("open upper"))?;
+        let caps = caps(name_of(&self.path), &root)?;
+        let layer: Arc<dyn Layer> = Arc::new(Native::upper_as_found(root, caps, namespace)?);
+        let mut objects = Descent::new(layer.clone(), layer.root(), VPath::root(), false);
+        while let Some(found) = objects.advance()? {
+            if found.entry.kind == Kind::File {
+                let (dir, name) = (object::of(&found.dir)?, found.entry.name.as_bytes());
+                let mark = dir.handle.child_xattr(name, namespace.keys().metacopy).map_err(failed("read marks"))?;
+                if mark.is_some() {
+                    return Ok(Some(found.path));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Removes what an ended mount leaves in the work directory. The mark of a volatile mount stays.

@@ -64,7 +64,7 @@ pub(crate) struct Mounted {
 ///
 /// # Errors
 /// Options that contradict each other, too many or too few layers, layers that lie in one another (2), a missing layer
-/// or mount point (3), an upper whose index belongs to other lowers (4), no permission (5), an upper in use (8) or in a
+/// or mount point (3), an upper whose index belongs to other lowers or that needs `--metacopy` (4), no permission (5), an upper in use (8) or in a
 /// form that the kernel does not read (9), and what else the kernel refuses (1).
 pub(crate) fn mount(
     args: &StackArgs,
@@ -114,7 +114,20 @@ fn claim(spec: &LayerSpec, args: &StackArgs, kernel: &KernelArgs) -> Result<Kern
     if kernel.userxattr {
         options.form = Some(stack::form(FormArg::KernelUser));
     }
-    host::upper_for_kernel(path, &options, kernel.index).map_err(|error| claim_failure(path, &error))
+    let upper = host::upper_for_kernel(path, &options, kernel.index).map_err(|error| claim_failure(path, &error))?;
+    if !kernel.metacopy {
+        refuse_metadata_alone(path, &upper)?;
+    }
+    Ok(upper)
+}
+
+/// Refuses an upper with files that the kernel would not let be opened.
+fn refuse_metadata_alone(path: &Path, upper: &KernelUpper) -> Result<(), Failure> {
+    let Some(file) = upper.metadata_alone().map_err(|error| claim_failure(path, &error))? else { return Ok(()) };
+    let (shown, file) = (path.display(), ovl_core::printable(file.as_bytes()));
+    let why = format!("in the upper {shown} the attributes of /{file} came up without its content");
+    let advice = "the kernel shows it with `ovl mount --metacopy` alone; or mount by FUSE (`--driver fuse`)";
+    Err(Failure::new(code::CONFLICT, format!("{why}; {advice}")))
 }
 
 fn claim_failure(path: &Path, error: &Error) -> Failure {

@@ -15,7 +15,7 @@ pub(crate) struct KernelArgs {
     /// A change of attributes alone copies no content up; ovl reads such an upper, tools that take its files apart do not. With
     /// an upper, the kernel also needs it for metadata that any but the lowest lower has of a data-only one.
     #[arg(long)]
-    metacopy: bool,
+    pub(super) metacopy: bool,
     /// Files with several names in a lower keep them when they change; then only the kernel may write to the upper.
     #[arg(long)]
     pub(super) index: bool,
