@@ -4,16 +4,19 @@
 //! mount whose process was killed is known without asking it. The file is told from others of its name by its owner.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     process,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use rustix::{fs::OFlags, process::geteuid};
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat},
+    process::geteuid,
+};
 use serde::{Deserialize, Serialize};
 
 /// A longer file is none of ours.
@@ -48,7 +51,8 @@ impl Told {
 /// A record that this process holds; it goes when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
-    path: PathBuf,
+    place: File,
+    name: String,
     _locked: File,
 }
 
@@ -59,30 +63,30 @@ impl Held {
     }
 
     fn at(place: &Path, device: (u32, u32), told: &Told) -> io::Result<Self> {
-        if let Err(error) = fs::create_dir(place)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(error);
+        match DirBuilder::new().mode(0o755).create(place) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
         }
-        let (path, fresh) = (place.join(name(device)), place.join(format!("{}.new", process::id())));
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&fresh)?;
+        let (place, name, fresh) = (open(place, geteuid().as_raw())?, name(device), format!("{}.new", process::id()));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&place, &fresh, flags, Mode::from_raw_mode(0o644))?);
         // It is seen whole and locked, or not at all.
         let written = file
             .lock()
             .and_then(|()| file.write_all(&serde_json::to_vec(told)?))
-            .and_then(|()| fs::rename(&fresh, &path));
+            .and_then(|()| Ok(renameat(&place, &fresh, &place, &name)?));
         if let Err(error) = written {
-            fs::remove_file(&fresh)?;
+            unlinkat(&place, &fresh, AtFlags::empty())?;
             return Err(error);
         }
-        Ok(Self { path, _locked: file })
+        Ok(Self { place, name, _locked: file })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         // Where it stays, nobody holds it.
-        let _gone = fs::remove_file(&self.path);
+        let _gone = unlinkat(&self.place, &self.name, AtFlags::empty());
     }
 }
 
@@ -90,26 +94,28 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) told: Told,
-    path: PathBuf,
+    place: File,
+    name: String,
     file: File,
 }
 
 impl Record {
     /// Returns the record of the mount with this device, by the user who mounted it.
     pub(crate) fn of(device: (u32, u32), user: u32) -> Option<Self> {
-        places(user).iter().find_map(|place| Self::at(place.join(name(device)), user).ok())
+        places(user).iter().find_map(|place| Self::at(place, device, user).ok())
     }
 
-    fn at(path: PathBuf, user: u32) -> io::Result<Self> {
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path)?;
+    fn at(place: &Path, device: (u32, u32), user: u32) -> io::Result<Self> {
+        let (place, name) = (open(place, user)?, name(device));
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&place, &name, flags, Mode::empty())?);
         let meta = file.metadata()?;
         if !meta.is_file() || meta.uid() != user {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let mut text = Vec::new();
         (&file).take(LENGTH_MAX).read_to_end(&mut text)?;
-        Ok(Self { told: serde_json::from_slice(&text)?, path, file })
+        Ok(Self { told: serde_json::from_slice(&text)?, place, name, file })
     }
 
     /// Returns whether its process lives.
@@ -134,8 +140,15 @@ impl Record {
     /// Removes what a killed process has left.
     pub(crate) fn remove(&self) {
         // Another user's stays; it says nothing of a mount that is gone.
-        let _gone = fs::remove_file(&self.path);
+        let _gone = unlinkat(&self.place, &self.name, AtFlags::empty());
     }
+}
+
+/// Opens a place for records if it is a directory of this user: in /tmp, anybody may have put something there before.
+fn open(place: &Path, user: u32) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = File::from(openat(CWD, place, flags, Mode::empty())?);
+    if dir.metadata()?.uid() == user { Ok(dir) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 fn name((major, minor): (u32, u32)) -> String {
@@ -147,5 +160,45 @@ fn places(user: u32) -> Vec<PathBuf> {
     match user {
         0 => vec!["/run/ovl".into()],
         user => vec![format!("/run/user/{user}/ovl").into(), format!("/tmp/ovl-{user}").into()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+
+    const DEVICE: (u32, u32) = (0, 4096);
+    const NOBODY: u32 = 65534;
+
+    fn names(dir: &Path) -> usize {
+        fs::read_dir(dir).unwrap().count()
+    }
+
+    #[test]
+    fn a_place_that_somebody_else_has_prepared_gets_no_record_and_loses_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, link) = (dir.path().join("own"), dir.path().join("link"));
+        symlink(&own, &link).unwrap();
+        let user = geteuid().as_raw();
+        let held = Held::at(&own, DEVICE, &Told::default()).unwrap();
+        assert!(Record::at(&own, DEVICE, user).unwrap().is_held());
+        // What the link leads to belongs to this user, but who has made the link may be anybody.
+        assert!(Held::at(&link, (0, 1), &Told::default()).is_err() && Record::at(&link, DEVICE, user).is_err());
+        assert_eq!(names(&own), 1);
+        if user == 0 {
+            chown(&own, Some(NOBODY), None).unwrap();
+            assert!(Held::at(&own, (0, 1), &Told::default()).is_err() && Record::at(&own, DEVICE, user).is_err());
+            assert_eq!(names(&own), 1);
+            chown(&own, Some(user), None).unwrap();
+        }
+        // It goes from where it was written, whatever has the name by now.
+        let moved = dir.path().join("moved");
+        fs::rename(&own, &moved).unwrap();
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join(name(DEVICE)), "").unwrap();
+        drop(held);
+        assert_eq!((names(&own), names(&moved)), (1, 0));
     }
 }
