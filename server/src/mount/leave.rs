@@ -8,13 +8,14 @@ use std::{
     process::Command,
 };
 
+use ovl_core::layers::host;
 use rustix::{
     fs::{AtFlags, CWD, StatxFlags, statx},
     io::Errno,
     mount::UnmountFlags,
 };
 
-/// Where something is mounted, and what it is.
+/// Where something was mounted, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     at: PathBuf,
@@ -27,7 +28,7 @@ impl Place {
         Ok(Self { at: at.to_owned(), device: device(at)? })
     }
 
-    /// Returns the mount point.
+    /// Returns the mount point, as it was called then.
     pub fn path(&self) -> &Path {
         &self.at
     }
@@ -42,7 +43,7 @@ impl Place {
     /// # Errors
     /// A mount that is used (`ResourceBusy`), and what else the kernel or `fusermount3` refuses.
     pub fn unmount(&self) -> io::Result<()> {
-        if self.stands() { unmount(&self.at, Leave::Whole) } else { Ok(()) }
+        self.now().map_or(Ok(()), |at| unmount(&at, Leave::Whole))
     }
 
     /// Takes it out of the tree at once: whoever uses it keeps it until they close what they have open.
@@ -50,7 +51,7 @@ impl Place {
     /// # Errors
     /// What the kernel or `fusermount3` refuses.
     pub fn detach(&self) -> io::Result<()> {
-        if self.stands() { unmount(&self.at, Leave::Detached) } else { Ok(()) }
+        self.now().map_or(Ok(()), |at| unmount(&at, Leave::Detached))
     }
 
     /// Ends a mount by FUSE at once, for who uses it with an error, though nobody answers for it any more.
@@ -58,11 +59,8 @@ impl Place {
     /// # Errors
     /// A system on which neither `umount` nor the kernel's directory of such mounts lets this user do it.
     pub(crate) fn abort(&self) -> io::Result<()> {
-        if !self.stands() {
-            return Ok(());
-        }
-        let forced =
-            rustix::mount::unmount(&self.at, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE | UnmountFlags::DETACH);
+        let Some(at) = self.now() else { return Ok(()) };
+        let forced = rustix::mount::unmount(&at, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE | UnmountFlags::DETACH);
         if forced.is_err() {
             fs::write(format!("/sys/fs/fuse/connections/{}/abort", self.device.1), "1")?;
             // It answers with errors from now on, taken away or not.
@@ -77,8 +75,14 @@ impl Place {
         let _allowed = fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), (bytes / 1024).to_string());
     }
 
-    fn stands(&self) -> bool {
-        device(&self.at).is_ok_and(|found| found == self.device)
+    /// Returns where it is by now: a directory above it may have got another name. `None` where it is covered or gone.
+    fn now(&self) -> Option<PathBuf> {
+        let is_there = |at: &Path| device(at).is_ok_and(|found| found == self.device);
+        if is_there(&self.at) {
+            return Some(self.at.clone());
+        }
+        let moved = host::mounts().ok()?.into_iter().find(|mount| mount.device == self.device)?;
+        is_there(&moved.point).then_some(moved.point)
     }
 }
 

@@ -1,9 +1,6 @@
 //! A mount that stands as long as its server, and its end.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use ovl_core::layers::host::KernelUpper;
 
@@ -25,7 +22,6 @@ pub(crate) struct Live(Option<Standing>);
 #[derive(Debug)]
 struct Standing {
     how: How,
-    point: PathBuf,
     key: Key,
 }
 
@@ -50,7 +46,7 @@ impl Live {
             let why = format!("{} is not in the table of mounts; is /proc mounted?", point.display());
             return Err(how.end(point).err().unwrap_or(Failure::new(code::FAILED, why)));
         };
-        Ok(Self(Some(Standing { how, point: point.to_owned(), key })))
+        Ok(Self(Some(Standing { how, key })))
     }
 
     /// Returns what it is told from others by.
@@ -71,12 +67,12 @@ impl Live {
     pub(crate) fn at_once(&self) -> impl Fn() + Send + 'static {
         let known = self.0.as_ref().map(|standing| {
             let how = if matches!(standing.how, How::Kernel(_)) { Leave::Whole } else { Leave::Detached };
-            (standing.key.clone(), standing.point.clone(), how)
+            (standing.key.clone(), how)
         });
         move || {
-            if let Some((_, point, how)) = known.as_ref().filter(|(key, ..)| Line::of(key).is_some()) {
+            if let Some((line, how)) = known.as_ref().and_then(|(key, how)| Some((Line::of(key)?, *how))) {
                 // There is nobody left to tell.
-                let _gone = unmount(point, *how);
+                let _gone = unmount(&line.point, how);
             }
         }
     }
@@ -92,8 +88,8 @@ impl Drop for Live {
 
 impl Standing {
     fn end(self) -> Result<(), Failure> {
-        if Line::of(&self.key).is_some() {
-            return self.how.end(&self.point);
+        if let Some(line) = Line::of(&self.key) {
+            return self.how.end(&line.point);
         }
         // What is mounted there now is another's. This process is about to end, and lets go of all it holds.
         std::mem::forget(self.how);

@@ -154,6 +154,20 @@ fn a_stopped_server_leaves_no_mount() {
 }
 
 #[test]
+fn a_stopped_server_takes_away_what_has_been_moved() {
+    let Some(place) = Place::private().filter(|_| has_fuse()) else { return };
+    for driver in ["fuse", "kernel"] {
+        place.dir("before/m");
+        let server = place.serve(&format!("--lower low --upper u --mount before/m --driver {driver}"));
+        fs::rename(place.path("before"), place.path("after")).unwrap();
+        assert_eq!(place.read("after/m/a"), "one");
+        let (code, said) = server.stop();
+        assert_eq!((code, fs::read_dir(place.path("after/m")).unwrap().count()), (Some(0), 0), "{driver}: {said}");
+        fs::remove_dir_all(place.path("after")).unwrap();
+    }
+}
+
+#[test]
 fn a_second_signal_leaves_no_mount_either() {
     let Some(place) = Place::private().filter(|_| has_fuse()) else { return };
     place.dir("low2");

@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStderr, Stdio},
+    thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -15,7 +17,11 @@ use crate::{fuse::place, place::Place};
 
 /// Returns the process of a mount at `m` that stays in the foreground, once the mount can be used.
 fn stays(place: &Place) -> (Child, BufReader<ChildStderr>) {
-    let words = ["mount", "--foreground", "--lower", "low.zip", "--upper", "u", "m"];
+    stays_at(place, "m")
+}
+
+fn stays_at(place: &Place, point: &str) -> (Child, BufReader<ChildStderr>) {
+    let words = ["mount", "--foreground", "--lower", "low.zip", "--upper", "u", point];
     let mut process = place.ovl(words).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(process.stderr.take().unwrap());
     let mut line = String::new();
@@ -41,6 +47,33 @@ fn a_signal_unmounts() {
         assert_eq!(place.mounted(), None);
         place.ok("discard --yes a --lower low.zip --upper u");
     }
+}
+
+#[test]
+fn a_signal_unmounts_what_has_been_moved() {
+    let Some(place) = place() else { return };
+    place.dir("before/m");
+    let (mut process, _said) = stays_at(&place, "before/m");
+    fs::rename(place.path("before"), place.path("after")).unwrap();
+    // What lies at the place now is nothing of ours.
+    place.file("before/m/theirs", "theirs");
+    assert_eq!(place.read("after/m/a"), "one");
+    send(&process, Signal::TERM);
+    let ended = wait_a_while(&mut process);
+    assert_eq!((ended, fs::read_dir(place.path("after/m")).unwrap().count()), (Some(0), 0));
+    assert_eq!(place.read("before/m/theirs"), "theirs");
+}
+
+/// Waits for the end of a process that may have heard nothing; then it is killed.
+fn wait_a_while(process: &mut Child) -> Option<i32> {
+    for _ in 0..500 {
+        if let Some(status) = process.try_wait().unwrap() {
+            return status.code();
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    process.kill().unwrap();
+    process.wait().unwrap().code()
 }
 
 #[test]
