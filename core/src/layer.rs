@@ -204,8 +204,8 @@ pub struct Caps {
     pub fingerprint: [u8; 16],
     /// Which names it can hold.
     pub names: NameRules,
-    /// Whether two names that differ in case alone are one.
-    pub case_blind: bool,
+    /// How names are folded where two that differ in case alone are one.
+    pub fold: Option<fn(&[u8]) -> String>,
     /// Whether a directory can carry a redirect, so that lower and merged directories can move.
     pub redirects: bool,
     /// Whether what is written in a file stamps it with a time by itself; otherwise the overlay does.

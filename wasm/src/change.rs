@@ -92,7 +92,7 @@ impl State {
 }
 
 impl Stack {
-    fn change(&self, change: impl FnOnce(&State, &Arc<Overlay>, &Ctx) -> CoreResult<Done>) -> Result<JsValue> {
+    fn change(&self, change: &dyn Fn(&State, &Arc<Overlay>, &Ctx) -> CoreResult<Done>) -> Result<JsValue> {
         self.run(|state| {
             let done = state.noted(|state| Ok(change(state, state.overlay(), &ctx())?))?;
             state.tell(&done)
@@ -134,7 +134,7 @@ impl Stack {
             Some(text) => Arc::new(text),
             None => source::open(content)?,
         };
-        self.change(|state, overlay, ctx| {
+        self.change(&|state, overlay, ctx| {
             if parents {
                 state.make_parents(ctx, &path)?;
             }
@@ -153,7 +153,7 @@ impl Stack {
         length: f64,
     ) -> Result<JsValue> {
         let (path, length) = (path(at)?, whole(length)?);
-        self.change(|_, overlay, ctx| overlay.truncate(ctx, &path, length))
+        self.change(&|_, overlay, ctx| overlay.truncate(ctx, &path, length))
     }
 
     /// Makes a directory.
@@ -165,7 +165,7 @@ impl Stack {
     ) -> Result<JsValue> {
         let (path, given) = (path(at)?, Options::read(given, &["mode", "parents"])?);
         let (mode, parents) = (given.mode("mode")?, given.flag("parents", false)?);
-        self.change(|state, overlay, ctx| {
+        self.change(&|state, overlay, ctx| {
             if parents {
                 state.make_parents(ctx, &path)?;
             }
@@ -182,7 +182,7 @@ impl Stack {
     ) -> Result<JsValue> {
         let path = path(at)?;
         let target = crate::value::bytes(target).ok_or_else(|| Failure::input("a target is a text or a Uint8Array"))?;
-        self.change(|_, overlay, ctx| overlay.symlink(ctx, &path, &target))
+        self.change(&|_, overlay, ctx| overlay.symlink(ctx, &path, &target))
     }
 
     /// Gives a file one more name.
@@ -193,7 +193,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Path")] to: &JsValue,
     ) -> Result<JsValue> {
         let (from, to) = (path(from)?, path(to)?);
-        self.change(|_, overlay, ctx| overlay.link(ctx, &from, &to))
+        self.change(&|_, overlay, ctx| overlay.link(ctx, &from, &to))
     }
 
     /// Copies what stands at a path, with everything beneath it.
@@ -205,7 +205,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "{ overwrite?: boolean }")] given: JsValue,
     ) -> Result<JsValue> {
         let (from, to, how) = (path(from)?, path(to)?, how(given)?);
-        self.change(|_, overlay, ctx| overlay.copy(ctx, &from, &to, how))
+        self.change(&|_, overlay, ctx| overlay.copy(ctx, &from, &to, how))
     }
 
     /// Moves what stands at a path.
@@ -217,7 +217,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "{ overwrite?: boolean; exchange?: boolean }")] given: JsValue,
     ) -> Result<JsValue> {
         let (from, to, how) = (path(from)?, path(to)?, how(given)?);
-        self.change(|_, overlay, ctx| overlay.rename(ctx, &from, &to, how))
+        self.change(&|_, overlay, ctx| overlay.rename(ctx, &from, &to, how))
     }
 
     /// Removes what stands at a path; a directory must be empty, or go with everything beneath it.
@@ -229,7 +229,7 @@ impl Stack {
     ) -> Result<JsValue> {
         let recursive = Options::read(given, &["recursive"])?.flag("recursive", false)?;
         let path = path(at)?;
-        self.change(|_, overlay, ctx| {
+        self.change(&|_, overlay, ctx| {
             if recursive {
                 return overlay.remove(ctx, &path, Removal::Tree);
             }
@@ -249,7 +249,7 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "string | number")] mode: &JsValue,
     ) -> Result<JsValue> {
         let (path, change) = (path(at)?, Change { mode: Some(crate::value::mode(mode)?), ..Change::default() });
-        self.change(|_, overlay, ctx| overlay.set(ctx, &path, Follow::Yes, &change))
+        self.change(&|_, overlay, ctx| overlay.set(ctx, &path, Follow::Yes, &change))
     }
 
     /// Changes mode, owner, times and extended attributes; what is missing stays as it is.
@@ -260,14 +260,14 @@ impl Stack {
         #[wasm_bindgen(unchecked_param_type = "Patch")] given: JsValue,
     ) -> Result<JsValue> {
         let (path, change) = (path(at)?, patch(given)?);
-        self.change(|_, overlay, ctx| overlay.set(ctx, &path, Follow::No, &change))
+        self.change(&|_, overlay, ctx| overlay.set(ctx, &path, Follow::No, &change))
     }
 
     /// Discards what the upper holds at a path: what the lowers have there shows again. The root stands for all.
     #[wasm_bindgen(unchecked_return_type = "Done")]
     pub fn discard(&self, #[wasm_bindgen(unchecked_param_type = "Path")] at: &JsValue) -> Result<JsValue> {
         let path = path(at)?;
-        self.change(|_, overlay, ctx| overlay.discard(ctx, &path))
+        self.change(&|_, overlay, ctx| overlay.discard(ctx, &path))
     }
 
     /// Takes the last change back. Returns the paths that it concerned, `undefined` when there is none.

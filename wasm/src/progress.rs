@@ -26,20 +26,22 @@ thread_local! {
     static WORK: RefCell<Work> = RefCell::default();
 }
 
+/// Work at hand.
 #[derive(Default)]
-struct Work {
+pub(crate) struct Work {
     listener: Option<Function>,
     /// Why the work is to end, once it is.
     end: Option<Failure>,
 }
 
-/// Does long work, of which `listener` hears.
-pub(crate) fn run<T>(listener: Option<Function>, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let outer = WORK.replace(Work { listener, end: None });
-    let done = work();
-    let end = WORK.replace(outer).end;
-    // The engine only says that something could not be read or written.
-    done.map_err(|error| end.unwrap_or(error))
+/// Begins long work, of which `listener` hears; returns the work around it.
+pub(crate) fn begin(listener: Option<Function>) -> Work {
+    WORK.replace(Work { listener, end: None })
+}
+
+/// Goes back to the work around; returns why the work that ends here was to end, where it was.
+pub(crate) fn end(outer: Work) -> Option<Failure> {
+    WORK.replace(outer).end
 }
 
 /// Says how far the work is. Fails when it is not to go on.

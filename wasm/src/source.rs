@@ -3,7 +3,7 @@
 //! Sources of the engine may be used by any thread, values of JavaScript's by one alone. So the engine holds a number,
 //! and the value is kept under it in the one thread that there is.
 
-use std::{any::Any, cell::RefCell, collections::BTreeMap, ops::Range, rc::Rc, sync::Arc};
+use std::{any::Any, cell::RefCell, ops::Range, rc::Rc, sync::Arc};
 
 use js_sys::{Function, Reflect, Uint8Array};
 use ovl_core::{Blob, Error, ErrorKind, Result as CoreResult, Stored};
@@ -27,7 +27,13 @@ thread_local! {
 #[derive(Default)]
 struct Sources {
     last: u64,
-    open: BTreeMap<u64, Rc<Source>>,
+    open: Vec<(u64, Rc<Source>)>,
+}
+
+impl Sources {
+    fn find(&self, id: u64) -> Option<usize> {
+        self.open.iter().position(|(known, _)| *known == id)
+    }
 }
 
 struct Source {
@@ -69,7 +75,7 @@ pub(crate) fn open(value: &JsValue) -> Result<Arc<dyn Blob>> {
     let source = Rc::new(Source { from, block: RefCell::default() });
     let id = SOURCES.with_borrow_mut(|sources| {
         sources.last += 1;
-        sources.open.insert(sources.last, source);
+        sources.open.push((sources.last, source));
         sources.last
     });
     Ok(Arc::new(Given { id, size: size as u64 }))
@@ -117,7 +123,9 @@ impl Blob for Given {
             return Ok(0);
         }
         let gone = || Error::new(ErrorKind::Io, "read").because("the source is closed");
-        let source = SOURCES.with_borrow(|sources| sources.open.get(&self.id).cloned()).ok_or_else(gone)?;
+        let source = SOURCES
+            .with_borrow(|sources| sources.find(self.id).map(|at| sources.open[at].1.clone()))
+            .ok_or_else(gone)?;
         let is_held = |(start, bytes): &(u64, Vec<u8>)| offset >= *start && offset - start < bytes.len() as u64;
         if !is_held(&source.block.borrow()) {
             let length = (buf.len() as u64).max(BLOCK).min(self.size - offset);
@@ -151,7 +159,7 @@ impl Blob for Given {
 impl Drop for Given {
     fn drop(&mut self) {
         // What is dropped is dropped outside the borrow: it may be the last use of another source.
-        let source = SOURCES.with_borrow_mut(|sources| sources.open.remove(&self.id));
+        let source = SOURCES.with_borrow_mut(|sources| sources.find(self.id).map(|at| sources.open.remove(at)));
         drop(source);
     }
 }

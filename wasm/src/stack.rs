@@ -18,7 +18,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use crate::{
     fail::{Failure, Result},
     outline::Drawn,
-    progress::{self, Watched},
+    progress::{self, Watched, Work},
     source,
     tell::Log,
     tree,
@@ -86,16 +86,31 @@ struct LayerBody<'a> {
 impl Stack {
     /// Does something with the stack while nobody else does; `listener` hears how far it is.
     pub(crate) fn long<T>(&self, listener: Option<Function>, work: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let outer = self.begin(listener)?;
+        let done = work(&mut self.state.borrow_mut());
+        let end = self.end(outer);
+        // The engine only says that something could not be read or written.
+        done.map_err(|error| end.unwrap_or(error))
+    }
+
+    // Once in the module, not once a method.
+    #[inline(never)]
+    fn begin(&self, listener: Option<Function>) -> Result<Work> {
         if self.busy.replace(true) {
             return Err(Failure::new(
                 "busy",
                 "the stack is at work: it cannot be called from a function that it calls",
             ));
         }
-        let done = progress::run(listener, || work(&mut self.state.borrow_mut()));
+        Ok(progress::begin(listener))
+    }
+
+    #[inline(never)]
+    fn end(&self, outer: Work) -> Option<Failure> {
+        let end = progress::end(outer);
         self.busy.set(false);
         self.hand_on();
-        done
+        end
     }
 
     /// Does something short.

@@ -20,7 +20,12 @@ const LARGEST: f64 = 9_007_199_254_740_991.0;
 
 /// Writes an answer.
 pub(crate) fn answer<T: Serialize>(value: &T) -> Result<JsValue> {
-    let text = serde_json::to_string(value).map_err(|error| Failure::new("internal", &error.to_string()))?;
+    parsed(serde_json::to_string(value))
+}
+
+#[inline(never)]
+fn parsed(text: serde_json::Result<String>) -> Result<JsValue> {
+    let text = text.map_err(|error| Failure::new("internal", &error.to_string()))?;
     JSON::parse(&text).map_err(Failure::thrown)
 }
 

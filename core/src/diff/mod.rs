@@ -9,7 +9,7 @@
 mod compare;
 mod moves;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     Facts, Kind, Name, Result, Stat, VPath,
@@ -76,14 +76,14 @@ pub struct Changes {
     overlay: Arc<Overlay>,
     descent: Option<Descent>,
     dirs: Vec<Dir>,
-    origins: Option<BTreeSet<VPath>>,
+    moved: Option<BTreeMap<VPath, VPath>>,
 }
 
 impl Overlay {
     /// Returns the changes beneath a directory that come after the path `after`. A symbolic link on the way is
     /// followed. Without an upper, and where the upper has no such directory, there are none.
     pub fn changes(self: &Arc<Self>, beneath: &VPath, after: Option<&VPath>) -> Result<Changes> {
-        let mut changes = Changes { overlay: self.clone(), descent: None, dirs: Vec::new(), origins: None };
+        let mut changes = Changes { overlay: self.clone(), descent: None, dirs: Vec::new(), moved: None };
         let Some(dir) = self.upper_dir(beneath)? else { return Ok(changes) };
         let node = dir.place.hits[0].node.clone();
         let mut descent = Descent::new(self.stack.layers[0].clone(), node, dir.path, false);
@@ -106,7 +106,7 @@ impl Overlay {
         let Some(dir) = self.upper_dir(&parent)? else { return Ok(None) };
         let path = dir.path.join(name);
         let dir = Dir::new(dir.place, dir.origin);
-        let mut changes = Changes { overlay: self.clone(), descent: None, dirs: Vec::new(), origins: None };
+        let mut changes = Changes { overlay: self.clone(), descent: None, dirs: Vec::new(), moved: None };
         let place = changes.look(&dir.place, name).map_err(|e| e.or_at(&path))?;
         let change = match place.top() {
             Some(hit) if hit.layer == 0 => changes.changed(&path, &dir, place, name).map(|(change, _)| change),
@@ -265,10 +265,10 @@ impl Changes {
 
     fn is_moved(&mut self, dir: &Dir, name: Name<'_>) -> Result<bool> {
         let Some(from) = dir.origin.as_ref().map(|origin| origin.join(name)) else { return Ok(false) };
-        if self.origins.is_none() {
-            self.origins = Some(self.overlay.moves(false)?.moved.into_keys().collect());
+        if self.moved.is_none() {
+            self.moved = Some(self.overlay.moves(false)?.moved);
         }
-        Ok(self.origins.as_ref().is_some_and(|origins| origins.contains(&from)))
+        Ok(self.moved.as_ref().is_some_and(|moved| moved.contains_key(&from)))
     }
 
     /// Judges an object of the upper, and returns it to be entered when it is a directory.

@@ -4,23 +4,23 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::VPath;
 
-/// A kind of loss.
+/// A kind of loss, in the order of their words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Loss {
-    /// Extended attributes of an object.
-    Xattrs,
-    /// A time finer than the format's, or out of its range.
-    Times,
     /// A further name of a file became a copy.
     HardLinks,
-    /// A socket was left out.
-    Sockets,
-    /// A name that the format reads as something else; the object was left out.
-    Names,
     /// An opaque mark or a redirect: what lies below shows otherwise.
     Marks,
     /// A file of metadata alone became a whole one.
     Metacopy,
+    /// A name that the format reads as something else; the object was left out.
+    Names,
+    /// A socket was left out.
+    Sockets,
+    /// A time finer than the format's, or out of its range.
+    Times,
+    /// Extended attributes of an object.
+    Xattrs,
 }
 
 impl Loss {
@@ -64,9 +64,7 @@ impl Losses {
 
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words: Vec<String> =
-            self.0.iter().map(|(loss, lost)| format!("{}={}", loss.word(), lost.count)).collect();
-        words.sort();
+        let words: Vec<String> = self.0.iter().map(|(loss, lost)| format!("{}={}", loss.word(), lost.count)).collect();
         f.write_str(&words.join(", "))
     }
 }

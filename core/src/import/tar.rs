@@ -33,7 +33,7 @@ impl Tar {
     pub(super) fn open(source: Arc<dyn Blob>) -> Result<Self> {
         let first = tar_header::read(&*source, 0)?;
         let comment = first.as_ref().and_then(|header| header.records.get(COMMENT));
-        let dialect = match comment.map(Vec::as_slice) {
+        let dialect = match comment.map(|comment| &**comment) {
             Some(UPPER_KERNEL) => Dialect::Kernel,
             Some(UPPER_OCI) => Dialect::Oci,
             _ => Dialect::Plain,
@@ -120,7 +120,6 @@ impl Tar {
                 },
             }
         }
-        xattrs.sort();
         Ok((marks, xattrs))
     }
 }

@@ -11,6 +11,9 @@ use crate::{Blob, Result, Time, export::tar_format::BLOCK};
 /// The most bytes of names and records before one member.
 const LARGEST: u64 = 1 << 20;
 
+/// PAX records, in the map that attributes in memory are in: each further type of map costs 4 KiB of wasm.
+type Records = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// A member: what its headers say, and where its content begins.
 #[derive(Debug, Default)]
 pub(super) struct Header {
@@ -24,7 +27,7 @@ pub(super) struct Header {
     pub(super) mtime: Time,
     pub(super) device: (u32, u32),
     /// The PAX records.
-    pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) records: Records,
     /// Where the content begins.
     pub(super) data: u64,
 }
@@ -32,7 +35,7 @@ pub(super) struct Header {
 /// What stands before a member's own header.
 #[derive(Default)]
 struct Prefix {
-    records: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
+    records: Option<Records>,
     name: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
 }
@@ -101,7 +104,7 @@ impl Prefix {
 
     fn member(self, block: &Block, data: u64, size: u64) -> Result<Header> {
         let records = self.records.unwrap_or_default();
-        let text = |key: &[u8]| records.get(key).map(Vec::as_slice);
+        let text = |key: &[u8]| records.get(key).map(|value| &**value);
         let number = |key: &[u8], else_: u64| text(key).map_or(Ok(else_), decimal);
         let narrow = |number: u64| u32::try_from(number).map_err(|_| corrupt("a number in a tar header is too large"));
         let header = Header {
@@ -176,7 +179,7 @@ fn one_of(long: Option<Vec<u8>>, record: Option<&[u8]>, short: impl FnOnce() -> 
 }
 
 /// Reads PAX records: length, key, `=`, value, newline.
-fn records(mut bytes: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+fn records(mut bytes: &[u8]) -> Result<Records> {
     let damaged = || corrupt("a PAX record is damaged");
     let mut records = BTreeMap::new();
     while !bytes.is_empty() {
@@ -185,7 +188,7 @@ fn records(mut bytes: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
         let (whole, rest) = bytes.split_at_checked(len).ok_or_else(damaged)?;
         let text = whole.get(space + 1..).and_then(|text| text.strip_suffix(b"\n")).ok_or_else(damaged)?;
         let equals = text.iter().position(|b| *b == b'=').ok_or_else(damaged)?;
-        let (key, value) = (text[..equals].to_vec(), text[equals + 1..].to_vec());
+        let (key, value) = (text[..equals].into(), text[equals + 1..].into());
         if records.insert(key, value).is_some() {
             return Err(corrupt("a PAX record comes twice"));
         }

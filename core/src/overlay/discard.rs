@@ -102,9 +102,9 @@ impl Overlay {
 
     /// Returns the names in a directory of the upper, whiteouts first: with them the lowers come back.
     fn upper_names(&self, dir: &crate::Node) -> Result<Vec<NameBuf>> {
-        let mut entries = self.stack.layers[0].list(dir, None, usize::MAX, false)?;
-        entries.sort_by_key(|entry| entry.kind != Kind::Whiteout);
-        Ok(entries.into_iter().map(|entry| entry.name).collect())
+        let entries = self.stack.layers[0].list(dir, None, usize::MAX, false)?;
+        let (whiteouts, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == Kind::Whiteout);
+        Ok(whiteouts.into_iter().chain(others).map(|entry| entry.name).collect())
     }
 
     /// Plans for what the upper holds at a path. Where no rename can have an end there, none is looked for.

@@ -216,16 +216,19 @@ impl Overlay {
         if spot.place.top().is_some() {
             return Err(Error::new(ErrorKind::AlreadyExists, op).at(&spot.path));
         }
-        let twin = self.upper(op)?.caps().case_blind && self.has_twin(spot)?;
-        let error = || Error::new(ErrorKind::AlreadyExists, op).at(&spot.path).because("it differs in case alone");
-        if twin { Err(error()) } else { Ok(()) }
+        match self.upper(op)?.caps().fold {
+            Some(fold) if self.has_twin(spot, fold)? => {
+                Err(Error::new(ErrorKind::AlreadyExists, op).at(&spot.path).because("it differs in case alone"))
+            }
+            _ => Ok(()),
+        }
     }
 
-    fn has_twin(&self, spot: &Spot) -> Result<bool> {
+    fn has_twin(&self, spot: &Spot, fold: fn(&[u8]) -> String) -> Result<bool> {
         let (Some(parent), Some((_, name))) = (spot.dirs.last(), spot.path.split()) else { return Ok(false) };
-        let folded = String::from_utf8_lossy(name.as_bytes()).to_lowercase();
+        let folded = fold(name.as_bytes());
         let lines = self.stack.list(parent, None, usize::MAX, Default::default())?;
-        Ok(lines.iter().any(|line| String::from_utf8_lossy(line.name.as_bytes()).to_lowercase() == folded))
+        Ok(lines.iter().any(|line| fold(line.name.as_bytes()) == folded))
     }
 
     /// Returns whether a new directory must be, or may as well be, opaque (semantics W07, O05).

@@ -81,7 +81,7 @@ pub(super) fn caps(name: String, root: &Handle) -> Result<Caps> {
         kind: "dir",
         fingerprint: fingerprint(root)?,
         names: NameRules::Bytes,
-        case_blind: false,
+        fold: None,
         redirects: false,
         stamps: true,
         acls: true,

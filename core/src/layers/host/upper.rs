@@ -145,7 +145,7 @@ fn caps(name: String, root: &Handle, form: Form, case_blind: bool) -> Result<Cap
         kind: "dir",
         fingerprint: fingerprint(root)?,
         names: NameRules::Bytes,
-        case_blind,
+        fold: case_blind.then_some(|name| String::from_utf8_lossy(name).to_lowercase()),
         redirects: form != Form::KernelUser,
         stamps: true,
         acls: form != Form::Portable,

@@ -77,7 +77,7 @@ impl Memory {
             kind: "mem",
             fingerprint,
             names: NameRules::Bytes,
-            case_blind: false,
+            fold: None,
             redirects: true,
             stamps: false,
             acls: false,

@@ -14,7 +14,7 @@ use super::{
     index::{Index, ROOT, Record},
     names::{part_refusal, refusal},
     report::Report,
-    spans::{self, Span},
+    spans::{self, Span, pair},
     times::Ticks,
 };
 use crate::{DEPTH_MAX, Device, Error, ErrorKind, Kind, PATH_MAX, Result};
@@ -113,12 +113,12 @@ impl Builder {
     /// Gives every listed record its room among sorted spans that end before `end`.
     pub(super) fn set_rooms(&mut self, spans: &[Span], end: u64) {
         let listed = self.index.records.iter().enumerate().filter(|(_, record)| record.listed);
-        let mut starts: Vec<(u64, u32)> = listed.map(|(id, record)| (record.local, id as u32)).collect();
-        starts.sort_unstable();
+        let mut starts: Vec<u128> = listed.map(|(id, record)| pair(record.local, id as u64)).collect();
+        spans::sort_pairs(&mut starts);
         let mut rooms = spans::rooms(spans, end);
-        for (start, id) in starts {
-            let room = rooms.find(|(of, _)| *of == start).map_or(0, |(_, room)| room);
-            self.set_room(id, room);
+        for start in starts {
+            let room = rooms.find(|(of, _)| *of == (start >> 64) as u64).map_or(0, |(_, room)| room);
+            self.set_room(start as u32, room);
         }
     }
 
@@ -330,10 +330,14 @@ fn strip_dots(mut path: &[u8]) -> &[u8] {
 }
 
 /// Sorts by record; where one was told of twice, the later stays.
-fn keep_last<T>(table: &mut Vec<T>, id: impl Fn(&T) -> u32) {
-    table.reverse();
-    table.sort_by_key(&id);
-    table.dedup_by_key(|row| id(row));
+fn keep_last<T: Copy>(table: &mut Vec<T>, id: impl Fn(&T) -> u32) {
+    if !table.is_sorted_by(|one, other| id(one) < id(other)) {
+        let mut order: Vec<u128> =
+            (0..).zip(table.iter()).map(|(at, row): (u64, _)| pair(id(row).into(), !at)).collect();
+        spans::sort_pairs(&mut order);
+        order.dedup_by_key(|pair| *pair >> 64);
+        *table = order.iter().map(|pair| table[!(*pair as u64) as usize]).collect();
+    }
     table.shrink_to_fit();
 }
 

@@ -92,7 +92,7 @@ fn read(source: Arc<dyn Blob>, options: &Options) -> Result<Zip> {
         kind: "zip",
         fingerprint: fingerprint(stamp, digest, options),
         names: NameRules::Bytes,
-        case_blind: false,
+        fold: None,
         redirects: false,
         stamps: false,
         acls: false,
