@@ -1,10 +1,13 @@
-// Looks at the built site as a person does: by keyboard, with axe, and beside a real server.
+// Looks at the built site as a person does: by keyboard, with axe, from the server that carries it.
 //
 //   node e2e/run.mjs              all checks
-//   node e2e/run.mjs --shots DIR  also takes pictures of every screen, in both themes and at three widths
+//   node e2e/run.mjs --only TEXT  those whose names have the text
+//   node e2e/run.mjs --shots DIR  also takes pictures of every screen, in both themes and at three widths, and the README's
 import { launch } from "./browser.mjs";
 import * as live from "./live.mjs";
 import * as looks from "./looks.mjs";
+import * as pictures from "./pictures.mjs";
+import * as served from "./served.mjs";
 import * as tab from "./tab.mjs";
 import { serve } from "./server.mjs";
 import { site } from "./site.mjs";
@@ -12,21 +15,22 @@ import { site } from "./site.mjs";
 const shots = process.argv.includes("--shots") ? process.argv[process.argv.indexOf("--shots") + 1] : undefined;
 const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : "";
 const server = await serve();
-const host = await site(server.url);
+const host = await site();
 const browser = await launch();
 let failed = 0;
 
-/** Runs one check in a fresh profile; an error in the page fails it too. */
-async function check(name, work, options = {}) {
+/** Runs one check in a fresh profile; an error in the page, or something that its policy forbids, fails it too. */
+async function check(name, work, { url = `${server.url}/`, ...options } = {}) {
   if (!name.includes(only)) return;
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (said) => /content security policy|wasm streaming/i.test(said.text()) && errors.push(said.text()));
   const start = Date.now();
   try {
-    await work({ page, context, url: host.url, server, shots });
+    await work({ page, context, url, server, shots });
     if (errors.length > 0) throw new Error(`in the page: ${errors.join("; ")}`);
     console.log(`ok   ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   } catch (error) {
@@ -38,7 +42,9 @@ async function check(name, work, options = {}) {
 }
 
 try {
-  for (const [name, work] of Object.entries({ ...live.checks, ...tab.checks })) await check(name, work);
+  for (const [name, work] of Object.entries({ ...served.checks, ...live.checks, ...tab.checks })) await check(name, work);
+  for (const [name, work] of Object.entries(served.onFiles)) await check(name, work, { url: host.url });
+  if (shots) for (const [name, { work, ...options }] of Object.entries(pictures.checks)) await check(name, work, options);
   for (const theme of ["light", "dark"]) {
     for (const width of [360, 900, 1440]) {
       await check(`every screen, ${theme}, ${width} wide`, (at) => looks.every(at, theme, width), { colorScheme: theme, reducedMotion: "reduce", viewport: { width, height: 860 } });

@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const HERE = import.meta.dirname;
+/** The built site. */
+export const DIST = join(HERE, "../dist/");
 const BINARY = process.env.OVL_SERVER ?? join(HERE, "../../target/debug/ovl-server");
 export const WHEEL = join(HERE, "../../examples/click-8.5.1-py3-none-any.whl");
 

@@ -7,7 +7,7 @@ import { WHEEL } from "./server.mjs";
 
 const cell = (path, layer, state) => `[data-cell="${path}|${layer}"].${state}`;
 
-async function openWheel(page, url) {
+export async function openWheel(page, url) {
   await page.goto(`${url}#/open`);
   await page.getByText("Pick zips or files").waitFor();
   await page.setInputFiles('input[aria-label="Zips or files"]', WHEEL);

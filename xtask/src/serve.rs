@@ -1,11 +1,15 @@
-//! Builds the server and starts it: the first command of a newcomer.
+//! Builds the server with its page and starts it: the first command of a newcomer.
 
 use std::process::Command;
 
-use crate::house::{House, finish};
+use crate::{
+    house::{House, finish},
+    site,
+};
 
-/// Builds the server, then becomes it: `flags`, folder, signals and exit code are the server's own.
+/// Builds the page where Node is there, and the server, then becomes it: `flags`, folder, signals and exit code are the server's own.
 pub(crate) fn run(house: &House, flags: &[String]) -> Result<(), String> {
+    site::prepare(house);
     eprintln!("Building ovl-server (the first time takes some minutes) ...");
     finish(&mut house.cargo("build --quiet --locked --release -p ovl-server --bin ovl-server"))?;
     let mut server = Command::new(house.target.join("release/ovl-server"));

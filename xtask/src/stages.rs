@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::{
     checks,
     house::{House, finish},
-    man, tools, web,
+    man, site, tools, web,
 };
 
 /// Why a stage did not pass.
@@ -69,6 +69,8 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("wasm-suites", Job::For("wasm32-wasip1", SUITES)),
     ci("web", Job::Own(web::test)),
     ci("web-browser", Job::Own(web::test_in_browser)),
+    ci("page", Job::Own(site::test)),
+    ci("page-browser", Job::Own(site::test_in_browser)),
     ci("windows", Job::For("x86_64-pc-windows-gnu", "check --locked --workspace")),
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
     long("kernel-10000", Job::Own(checks::kernel_histories)),

@@ -32,6 +32,13 @@ pub(crate) fn node(house: &House) -> Result<(), String> {
     found("node").and(found("npm")).map(drop).map_err(|e| format!("Node 20 or later with npm is needed ({e})"))
 }
 
+/// Returns where Chromium is.
+pub(crate) fn chromium(house: &House) -> Result<String, String> {
+    let found = output(house.program("which").arg("chromium"));
+    let missing = |_| "Chromium is needed; `apt-get install chromium` gets it".to_owned();
+    found.map(|path| path.trim().to_owned()).map_err(missing)
+}
+
 /// Fetches Python packages (`name==version`, or `-r` and a list of them) into an environment of our own. Their programs are then on the path.
 pub(crate) fn python(house: &House, packages: &[&str]) -> Result<(), String> {
     let home = house.tools.join("python");

@@ -26,14 +26,14 @@ pub(crate) fn run(house: &House) -> Result<(), String> {
 }
 
 /// Builds the package into the target folder.
-fn build(house: &House) -> Result<PathBuf, String> {
+pub(crate) fn build(house: &House) -> Result<PathBuf, String> {
     let node = node_modules(house)?;
     tools::rust_target(house, "wasm32-unknown-unknown")?;
     eprintln!("Building the engine for JavaScript (the first time takes some minutes) ...");
     finish(&mut house.cargo("build --quiet --locked -p xtask --features web --bin ovl-bindgen"))?;
     let build = "build --quiet --locked -p ovl-wasm --target wasm32-unknown-unknown --profile web --config";
     finish(house.cargo(build).arg(flags(house)))?;
-    let package = house.target.join("npm/ovl");
+    let package = package(house);
     drop(fs::remove_dir_all(&package));
     let module = house.target.join("wasm32-unknown-unknown/web/ovl_wasm.wasm");
     let bindgen = house.target.join("debug/ovl-bindgen").with_extension(std::env::consts::EXE_EXTENSION);
@@ -42,6 +42,11 @@ fn build(house: &House) -> Result<PathBuf, String> {
     copy_all(&house.root.join(SOURCES), &package)?;
     copy(&house.root.join("wasm/README.md"), &package.join("README.md"))?;
     Ok(package)
+}
+
+/// Returns where the package is, once it is built.
+pub(crate) fn package(house: &House) -> PathBuf {
+    house.target.join("npm/ovl")
 }
 
 /// Builds and packs the package, installs it elsewhere and uses it from Node; its module must be valid and small enough.
@@ -62,16 +67,14 @@ pub(crate) fn test(house: &House) -> Result<(), Stop> {
 /// Uses the package that was built last in a page of headless Chromium.
 pub(crate) fn test_in_browser(house: &House) -> Result<(), Stop> {
     let node = node_modules(house).map_err(Stop::Missing)?;
-    let chromium = output(house.program("which").arg("chromium"));
-    let missing = |_| Stop::Missing("Chromium is needed; `apt-get install chromium` gets it".into());
-    let chromium = chromium.map_err(missing)?;
-    let package = house.target.join("npm/ovl");
+    let chromium = tools::chromium(house).map_err(Stop::Missing)?;
+    let package = package(house);
     let run = || {
         let package = if package.join("ovl_bg.wasm").exists() { package.clone() } else { build(house)? };
         let mut page = house.program("node");
         page.arg("wasm/tests/browser.mjs").arg(package).arg(house.target.join("npm/profile"));
         page.arg(node.join("node_modules/playwright-core/index.mjs"));
-        finish(page.env("CHROMIUM", chromium.trim()))
+        finish(page.env("CHROMIUM", chromium))
     };
     run().map_err(Stop::Failed)
 }

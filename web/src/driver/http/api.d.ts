@@ -627,11 +627,13 @@ export interface components {
              * @description The generation that includes it.
              */
             generation: number;
+            /** @description What the kernel's overlay leaves in its upper for this; missing where it leaves nothing, or does no such thing. */
+            kernel?: string | null;
             /**
-             * @description `created`, `modified`, `metadata`, `removed`, `copied_up`, `whiteout`, `opaque`, `moved`, `discarded` or `overflow`.
+             * @description `created`, `modified`, `metadata`, `removed`, `copied_up`, `whiteout`, `opaque`, `moved`, `discarded`, `restored` or `overflow`.
              * @enum {string}
              */
-            kind: "created" | "modified" | "metadata" | "removed" | "copied_up" | "whiteout" | "opaque" | "moved" | "discarded" | "overflow";
+            kind: "created" | "modified" | "metadata" | "removed" | "copied_up" | "whiteout" | "opaque" | "moved" | "discarded" | "restored" | "overflow";
             /** @description Where, with a leading slash. */
             path: string;
             /** @description The exact bytes of the path, in Base64, where they are no UTF-8. */
