@@ -106,7 +106,8 @@ fn a_server_starts_keeps_changes_in_its_upper_and_stops() {
     assert!(lines[2].contains("lower  zip") && lines[2].contains(WHEEL), "{printed}");
     assert!(lines[3].starts_with("Changes: ./u as "), "{printed}");
     assert!(
-        printed.contains(&format!("Serving {url}\n")) && printed.contains(&format!("curl '{url}/v1/entries")),
+        printed.contains(&format!("Serving {url}\nLook     {url}/ in a browser\n"))
+            && printed.contains(&format!("curl '{url}/v1/entries")),
         "{printed}"
     );
     let again = Running::start(&folder, &["--lower", WHEEL, "--upper", "./u"]);

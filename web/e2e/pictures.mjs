@@ -7,7 +7,7 @@ import { openWheel } from "./tab.mjs";
 
 const DOCS = join(import.meta.dirname, "../../docs");
 const MOST = 150_000;
-const size = { width: 1280, height: 760 };
+const size = { width: 1280, height: 600 };
 
 async function take(page, name) {
   await page.evaluate(() => document.activeElement?.blur());
@@ -43,12 +43,14 @@ export const checks = {
       try {
         await page.goto(own.url);
         await page.waitForSelector('[role=row][data-path="/file1"]');
+        await page.getByText("live", { exact: true }).waitFor();
         await page.getByRole("tab", { name: "Events" }).click();
         for (const name of ["hello.txt", "file1"]) await fetch(`${own.url}/v1/files/${name}`, { method: "PUT", body: "from curl\n" });
         await fetch(`${own.url}/v1/files/file2`, { method: "DELETE" });
         await page.waitForSelector('[data-cell="/file2|upper"].whiteout');
         await page.click('[role=row][data-path="/file1"]');
-        await page.locator('.caption').waitFor({ state: "detached" });
+        await page.locator(".events").getByText("A whiteout for /file2").first().waitFor();
+        await page.locator(".caption").waitFor({ state: "detached" });
         await take(page, "console");
       } finally {
         await own.end();

@@ -113,6 +113,19 @@ export const checks = {
     console.log(`     ${(await page.locator(".events li code").allInnerTexts()).join(" | ")}`);
   },
 
+  async "tab: a directory comes up by a step of its own before what lies in it"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Begin with an example").click();
+    await page.waitForSelector(cell("/notes", "upper", "nothing"));
+    await page.getByLabel("Pace").selectOption("step");
+    await type(page, "echo more >> notes/today.md");
+    await page.locator(".caption").getByText("/notes comes first").waitFor();
+    await page.getByRole("button", { name: /^Next/ }).click();
+    await page.locator(".caption").getByText("/notes/today.md was copied up, 31 B, from layer 1").waitFor();
+    await page.getByRole("button", { name: "Skip" }).click();
+    await page.waitForSelector(cell("/notes", "upper", "shows"));
+  },
+
   async "tab: undo and redo"({ page, url }) {
     await openWheel(page, url);
     await type(page, "rm -r click");

@@ -32,7 +32,8 @@ use house::House;
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
-  serve [FLAGS]           build the server if needed and start it with FLAGS (`serve --help` lists them)
+  serve [FLAGS]           build the server if needed, with its page where Node is there, and start it with FLAGS
+                          (`serve --help` lists them)
   test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
                           --long adds what takes longer than CI may
   bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate, fflate, ...): J1 J2 J3 J5 J7 J8 J9, or some

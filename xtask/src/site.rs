@@ -112,12 +112,11 @@ fn stamp(house: &House) -> PathBuf {
     house.target.join("npm/page")
 }
 
-/// Returns when something at `path` was last changed, or `least` if that is later.
+/// Returns when a file at or below `path` was last changed, or `least` if that is later. Folders change when a build adds to them.
 fn newest(path: &Path, least: SystemTime) -> io::Result<SystemTime> {
     let about = fs::metadata(path)?;
-    let least = least.max(about.modified()?);
     if !about.is_dir() {
-        return Ok(least);
+        return Ok(least.max(about.modified()?));
     }
     fs::read_dir(path)?.try_fold(least, |least, entry| {
         let entry = entry?;

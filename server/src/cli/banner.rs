@@ -50,9 +50,11 @@ fn destination(top: &Sheet) -> String {
 /// Says where the server answers and what to try first. `url` ends without a slash.
 pub fn address(url: &str, token: bool) -> String {
     let auth = if token { "-H \"Authorization: Bearer $OVL_TOKEN\" " } else { "" };
-    let curl = match url.strip_prefix("unix:") {
-        Some(path) => format!("curl {auth}--unix-socket {path} 'http://localhost/v1/entries?list=true'"),
-        None => format!("curl {auth}'{url}/v1/entries?list=true'"),
+    let (curl, look) = match url.strip_prefix("unix:") {
+        Some(path) => {
+            (format!("curl {auth}--unix-socket {path} 'http://localhost/v1/entries?list=true'"), String::new())
+        }
+        None => (format!("curl {auth}'{url}/v1/entries?list=true'"), format!("Look     {url}/ in a browser\n")),
     };
-    format!("Serving {url}\nTry      {curl}\n")
+    format!("Serving {url}\n{look}Try      {curl}\n")
 }

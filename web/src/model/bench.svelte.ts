@@ -128,7 +128,7 @@ export class Bench {
   }
 
   private async show(events: OvlEvent[]): Promise<void> {
-    const beats = events.length > MOST ? [] : await Promise.all(ordered(events).map((event) => this.beat(event)));
+    const beats = events.length > MOST ? [] : await Promise.all(ordered(events).map((event, at, all) => this.beat(event, all[at + 1])));
     const say = (sentence: string): void => void (this.said = sentence);
     await this.player.play(beats.filter(({ event }) => BEFORE.has(event.kind)), say);
     if (events.length > MOST) this.said = `${events.length} things happened; the event log has them.`;
@@ -140,9 +140,9 @@ export class Bench {
     this.settled?.();
   }
 
-  private async beat(event: OvlEvent): Promise<Beat> {
+  private async beat(event: OvlEvent, next: OvlEvent | undefined): Promise<Beat> {
     const from = event.kind === "copied_up" ? await this.origin(event.path) : undefined;
-    return { event, from, sentence: told(event, from) };
+    return { event, from, sentence: told(event, from, next) };
   }
 
   /** The layer that a path was copied up from: the first below the upper that has it. */

@@ -2,8 +2,8 @@
 import type { OvlEvent, Verdict, Why } from "../driver/driver";
 import { size, spoken } from "./layers";
 
-/** Says what an event did, to a person who looks at the stack. */
-export function told(event: OvlEvent, from?: string): string {
+/** Says what an event did, to a person who looks at the stack. `next` is what followed from the same change. */
+export function told(event: OvlEvent, from?: string, next?: OvlEvent): string {
   const { kind, path, bytes } = event;
   switch (kind) {
     case "created":
@@ -15,7 +15,8 @@ export function told(event: OvlEvent, from?: string): string {
     case "removed":
       return `${path} was removed.`;
     case "copied_up":
-      return `${path} was copied up${bytes == null ? "" : `, ${size(bytes)},`} from ${from ? spoken(from) : "below"} to the upper. The original is as it was.`;
+      if (next?.kind === kind && next.path.startsWith(`${path}/`)) return `${path} comes first: the directory alone, so that what is copied up into it has a place in the upper.`;
+      return `${path} was copied up${bytes ? `, ${size(bytes)},` : ""} from ${from ? spoken(from) : "below"} to the upper. The original is as it was.`;
     case "whiteout":
       return `A whiteout for ${path} now lies in the upper. It hides what lies below; nothing below is deleted.`;
     case "opaque":
