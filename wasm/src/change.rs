@@ -18,6 +18,9 @@ use crate::{
     value::{Options, answer, attributes, ctx, path, text, whole},
 };
 
+/// A change that is asked for.
+type Asked<'a> = dyn Fn(&State, &Arc<Overlay>, &Ctx) -> CoreResult<Done> + 'a;
+
 /// What a change did.
 #[derive(Serialize)]
 struct DoneBody {
@@ -92,7 +95,7 @@ impl State {
 }
 
 impl Stack {
-    fn change(&self, change: &dyn Fn(&State, &Arc<Overlay>, &Ctx) -> CoreResult<Done>) -> Result<JsValue> {
+    fn change(&self, change: &Asked<'_>) -> Result<JsValue> {
         self.run(|state| {
             let done = state.noted(|state| Ok(change(state, state.overlay(), &ctx())?))?;
             state.tell(&done)

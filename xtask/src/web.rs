@@ -120,7 +120,10 @@ fn shrink(house: &House, node: &Path, module: &Path) -> Result<(), String> {
     let small = module.with_extension("opt");
     let mut opt = house.program("node");
     opt.arg(node.join("node_modules/binaryen/bin/wasm-opt")).arg(module);
-    finish(opt.args(["-O", "--strip-debug", "--strip-producers", "-o"]).arg(&small))?;
+    // The stack comes first in memory, so that no object of ours lies in its lowest KiB.
+    finish(
+        opt.args(["-Oz", "--converge", "--low-memory-unused", "--strip-debug", "--strip-producers", "-o"]).arg(&small),
+    )?;
     fs::rename(&small, module).map_err(|e| format!("cannot replace {}: {e}", module.display()))
 }
 
