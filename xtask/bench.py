@@ -3,12 +3,13 @@
 
   cargo xtask bench            all jobs
   cargo xtask bench J2 J5      some
+  cargo xtask bench M3         mounts (M1 to M5, bench_mounts.py): for root, in a mount namespace of their own
 
 Peers and meters (Debian: nginx-core wrk findutils tar time; b3sum from the crate registry) are started here, on
 loopback; a missing one is named.
 The page cache is warm. Data is made once, under target/bench.
 """
-import json, os, pathlib, random, re, shutil, signal, socket, statistics, subprocess, sys, time, urllib.parse, zipfile
+import functools, json, os, pathlib, random, re, shutil, signal, socket, statistics, subprocess, sys, time, urllib.parse, zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -354,7 +355,16 @@ def j9():
     report("J9", "BLAKE3 of 1 GiB", "GiB/s", 1 / ours[0], 1 / theirs[0], "b3sum", 0.8, True)
 
 
+def mounts(job):
+    """Runs one of the jobs that mount where no mount stays."""
+    if os.geteuid():
+        return print(f"{job}  not measured: needs root")
+    program = [sys.executable, ROOT / "xtask/bench_mounts.py", job]
+    subprocess.run(["unshare", "--mount", "--propagation", "private", *program], check=True)
+
+
 JOBS = {"J1": j1, "J2": j2, "J3": j3, "J5": j5, "J7": j7, "J8": j8, "J9": j9}
+JOBS |= {f"M{number}": functools.partial(mounts, f"M{number}") for number in range(1, 6)}
 
 
 def main():

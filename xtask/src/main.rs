@@ -36,7 +36,8 @@ Usage: cargo xtask COMMAND
                           (`serve --help` lists them)
   test [--long] [STAGE…]  run everything that CI runs, or only the named stages;
                           --long adds what takes longer than CI may
-  bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate, fflate, ...): J1 J2 J3 J5 J7 J8 J9, or some
+  bench [JOB…]            measure beside the peers (nginx, find, tar, the zip crate, fflate, ...): J1 J2 J3 J5 J7 J8 J9, or some;
+                          M1 M2 M3 M4 M5 are mounts beside fuse-overlayfs, fuse-zip and the kernel, for root
   web [--static]          build the npm package `ovl` (the engine for browsers and Node) into the target folder, and
                           the page over it into ovl-server; with --static into web/dist alone, for any file host
   man                     write man pages and completions of both programs into the target folder
