@@ -4,12 +4,15 @@
 //! then planned under `writers` and committed under the tree's lock in a few short calls. No content moves
 //! under either, with two exceptions: a file with several names in the upper is written in place, since all its
 //! names must see the change (semantics H03), and so is a file that someone holds open (`in_place`).
+//!
+//! Every lookup starts at the root, unless a front has asked to remember directories on the way (`dirs`).
 
 mod content;
 mod copy;
 mod copy_up;
 mod ctx;
 mod data;
+mod dirs;
 mod discard;
 mod graft;
 mod in_place;
@@ -93,6 +96,7 @@ pub struct Overlay {
     /// Held for reading while a file is written in place.
     writers: RwLock<()>,
     generation: AtomicU64,
+    dirs: dirs::Dirs,
     observer: Option<Observer>,
     watches: Mutex<Vec<Weak<dyn Watch>>>,
 }
@@ -136,6 +140,7 @@ impl Overlay {
             tree: RwLock::new(()),
             writers: RwLock::new(()),
             generation: AtomicU64::new(0),
+            dirs: dirs::Dirs::default(),
             observer: None,
             watches: Mutex::default(),
         }
@@ -223,7 +228,10 @@ impl Overlay {
 
     pub(crate) fn resolve(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
         let _reading = self.reading();
-        self.stack.resolve(path, follow, op)
+        let start = self.dirs.above(path).map_or_else(|| self.stack.start(), Ok)?;
+        let spot = self.stack.resolve(start, path, follow, op)?;
+        self.dirs.keep(path, &spot);
+        Ok(spot)
     }
 
     pub(crate) fn info(&self, spot: &Spot) -> Result<Info> {

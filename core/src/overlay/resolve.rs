@@ -262,14 +262,15 @@ impl Stack {
         layer == 0 && self.has_upper
     }
 
-    /// Resolves a path within the merged tree, following symbolic links on the way (at most 40, else `Loop`).
-    pub(crate) fn resolve(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
-        self.walk(path, follow, op).map_err(|e| e.or_at(path))
+    /// Resolves a path within the merged tree, following symbolic links on the way (at most 40, else `Loop`), from
+    /// `start`: the root or a directory above.
+    pub(crate) fn resolve(&self, start: Spot, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
+        self.walk(start, path, follow, op).map_err(|e| e.or_at(path))
     }
 
-    fn walk(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
-        let mut parts: VecDeque<Part<'_>> = path.names().map(Part::Down).collect();
-        let mut spot = self.start()?;
+    fn walk(&self, start: Spot, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
+        let mut parts: VecDeque<Part<'_>> = path.names().skip(start.dirs.len()).map(Part::Down).collect();
+        let mut spot = start;
         let mut hops = 0;
         while let Some(part) = parts.pop_front() {
             spot.must_be_dir(op)?;
@@ -298,7 +299,7 @@ impl Stack {
         Ok(spot)
     }
 
-    fn start(&self) -> Result<Spot> {
+    pub(super) fn start(&self) -> Result<Spot> {
         Ok(Spot { path: VPath::root(), dirs: Vec::new(), place: self.root()? })
     }
 

@@ -44,7 +44,9 @@ impl Overlay {
     pub(super) fn commit(&self, steps: &[Step<'_>], now: Time) -> Result<()> {
         let upper = self.upper("write")?;
         let _tree = self.tree.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        upper.commit(steps, now)
+        let done = upper.commit(steps, now);
+        self.dirs.heed(steps, done.is_ok());
+        done
     }
 
     /// Runs `plan` under the writers' lock, then waits until what it did is durable.
@@ -87,6 +89,7 @@ impl Overlay {
     ) -> Result<Done> {
         self.upper(op).map_err(|e| e.or_at(path))?;
         for _ in 0..TRIES {
+            let before = self.dirs.commits();
             let seen = self.resolve(path, follow, op)?;
             let needed = needs_copy(&self.stack, &seen.place);
             // What is refused is not copied; what need not be copied is checked once, under the lock.
@@ -94,7 +97,8 @@ impl Overlay {
             let copy = needed.then(staged).transpose().map_err(|e| e.or_at(path))?;
             let mut same = true;
             let done = self.change(path, op, || {
-                let mut spot = self.resolve(path, follow, op)?;
+                let untouched = self.dirs.commits() == before;
+                let mut spot = if untouched { seen.clone() } else { self.resolve(path, follow, op)? };
                 same = is_same(&seen.place, &spot.place);
                 if !same {
                     return Err(Error::new(ErrorKind::Busy, op));

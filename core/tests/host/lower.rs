@@ -7,8 +7,10 @@ use std::{
 };
 
 use ovl_core::{
-    ErrorKind, Kind, Layer, Name, Opaque, Xattr,
+    ErrorKind, Kind, Layer, Name, Opaque, Overlay, VPath, Xattr,
     layers::host::{self, LowerOptions, Namespace},
+    overlay::{Follow, Policy},
+    testing::drawing::read_all,
 };
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
 
@@ -285,4 +287,20 @@ fn a_directory_closed_to_us_is_an_error_not_an_absence() {
         if root { Ok(true) } else { Err(ErrorKind::PermissionDenied) }
     );
     fs::set_permissions(place.path("l/shut"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_directory_that_is_remembered_shows_as_it_was_until_it_is_forgotten() {
+    let place = Place::new();
+    place.file("l/d/f", "old");
+    let overlay = Overlay::new(None, vec![lower(&place, Namespace::User)], Policy::default(), None).unwrap();
+    let path = VPath::parse(b"d/f").unwrap();
+    let read = || String::from_utf8(read_all(&*overlay.open(&path, Follow::No).unwrap().1).unwrap()).unwrap();
+    overlay.remember_dirs(100);
+    assert_eq!(read(), "old");
+    fs::rename(place.dir("l/d"), place.dir("l").join("e")).unwrap();
+    place.file("l/d/f", "new");
+    assert_eq!(read(), "old");
+    overlay.forget_dirs();
+    assert_eq!(read(), "new");
 }

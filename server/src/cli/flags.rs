@@ -58,6 +58,9 @@ pub struct StackArgs {
     /// The configuration file [default: ovl/config.toml in $XDG_CONFIG_HOME or ~/.config].
     #[arg(long, value_name = "FILE", env = "OVL_CONFIG", help_heading = "Configuration")]
     pub config: Option<PathBuf>,
+    /// Whether lowers are opened so that the kernel may read their files by itself.
+    #[arg(skip)]
+    pub quiet: bool,
 }
 
 /// A form of an upper (semantics 1).

@@ -9,7 +9,7 @@ use ovl_core::{
     Blob, Error, ErrorKind, Layer, Overlay, VPath, WritableLayer,
     layers::{
         data_only::DataOnly,
-        host::{self, Durability, Form, HostUpper, LowerOptions, UpperOptions},
+        host::{self, Durability, Form, HostLower, HostUpper, LowerOptions, UpperOptions},
         memory::Memory,
         quota::{Quota, Usage},
         subtree::Subtree,
@@ -149,12 +149,28 @@ fn lower(spec: &LayerSpec, args: &StackArgs, nonce: u64) -> Result<Arc<dyn Layer
         Medium::Memory => Ok(Memory::new(&name(spec), nonce)),
         Medium::Dir => {
             let options = LowerOptions { name: name(spec), ..LowerOptions::default() };
-            host::lower(&spec.path, options).map(|layer| layer as Arc<dyn Layer>)
+            open_lower(&spec.path, options, args.quiet).map(|layer| layer as Arc<dyn Layer>)
         }
         Medium::Zip => host::file(&spec.path).and_then(|source| Ok(archive(source, spec, args)? as Arc<dyn Layer>)),
     };
     let layer = beneath(opened.map_err(|error| lower_failure(&spec.path, &error))?, spec)?;
     Ok(if spec.data_only { DataOnly::new(layer) } else { layer })
+}
+
+/// Opens a directory so that the kernel may read its files by itself, where that can be and is asked for.
+#[cfg(all(target_os = "linux", feature = "fuse"))]
+fn open_lower(path: &Path, options: LowerOptions, quiet: bool) -> ovl_core::Result<Arc<HostLower>> {
+    use std::os::fd::AsRawFd;
+    let dir = quiet.then(|| crate::mount::quiet::opened(path).ok()).flatten();
+    match dir {
+        Some(dir) => host::lower(Path::new(&format!("/proc/self/fd/{}", dir.as_raw_fd())), options),
+        None => host::lower(path, options),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", feature = "fuse")))]
+fn open_lower(path: &Path, options: LowerOptions, _quiet: bool) -> ovl_core::Result<Arc<HostLower>> {
+    host::lower(path, options)
 }
 
 /// Shows only the directory that `root=` names.

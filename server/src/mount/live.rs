@@ -137,7 +137,8 @@ fn by_fuse(
     nonce: u64,
     observer: Observer,
 ) -> Result<(Opened, Live), Failure> {
-    let opened = stack::open(stack, nonce, Some(observer))?;
+    let stack = StackArgs { quiet: stack.upper.is_none(), ..stack.clone() };
+    let opened = stack::open(&stack, nonce, Some(observer))?;
     let options = fuse::Options {
         layers: opened.layers.iter().filter_map(|layer| layer.path.clone()).collect(),
         room: opened.layers.first().filter(|layer| layer.upper).and_then(|layer| layer.path.clone()),

@@ -10,6 +10,7 @@
 //! standing  what holds it up, and its end
 //! leave     taking a mount away
 //! listed    what is mounted
+//! quiet     layers that are read without a trace
 //! record    what a mount by FUSE tells of itself
 //! private   mounts that one process and its children see alone, without root too
 //! ```
@@ -24,6 +25,8 @@ pub(crate) mod listed;
 pub(crate) mod live;
 mod point;
 pub(crate) mod private;
+#[cfg(feature = "fuse")]
+pub(crate) mod quiet;
 pub(crate) mod record;
 mod standing;
 

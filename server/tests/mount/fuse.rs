@@ -2,8 +2,11 @@
 
 use std::{
     fs,
-    io::Write,
-    os::unix::{fs::chown, process::CommandExt},
+    io::{Read, Seek, Write},
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
     path::Path,
     process::{Command, Output},
 };
@@ -79,6 +82,36 @@ fn one_zip_alone_is_only_read() {
     place.ok("unmount m");
     place.ok("mount --lower low m");
     assert!(place.mounted().unwrap().contains("fuse.ovl"));
+}
+
+/// A file is read by the kernel itself where one who has it open sees at once what is written beneath the mount.
+#[test]
+fn a_lower_that_nothing_changes_is_read_by_the_kernel_itself_and_keeps_its_time_of_access() {
+    let Some(place) = place() else { return };
+    // It would be noted: it is older than the content.
+    let old = rustix::fs::Timespec { tv_sec: 1_000_000_000, tv_nsec: 7 };
+    let times = rustix::fs::Timestamps {
+        last_access: old,
+        last_modification: rustix::fs::Timespec { tv_sec: 1_100_000_000, ..old },
+    };
+    rustix::fs::utimensat(rustix::fs::CWD, place.path("low/a"), &times, rustix::fs::AtFlags::empty()).unwrap();
+    place.ok("mount --driver fuse --lower low m");
+    let mut open = fs::File::open(place.path("m/a")).unwrap();
+    let mut text = String::new();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "one");
+    let meta = fs::metadata(place.path("low/a")).unwrap();
+    assert_eq!((meta.atime(), meta.atime_nsec()), (1_000_000_000, 7));
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let version: Vec<u32> = release.split('.').take(2).filter_map(|part| part.parse().ok()).collect();
+    if version < vec![6, 9] {
+        return eprintln!("skipped: the kernel {release} has no FUSE_PASSTHROUGH");
+    }
+    place.file("low/a", "two");
+    open.rewind().unwrap();
+    text.clear();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "two");
 }
 
 #[test]

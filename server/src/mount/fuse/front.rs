@@ -56,6 +56,11 @@ fn asked(asks: bool) -> FopenFlags {
     if asks { FopenFlags::FOPEN_DIRECT_IO } else { FopenFlags::empty() }
 }
 
+/// Returns whether the kernel is to tell of each descriptor that is closed: of what was only read there is nothing to tell.
+fn closed(tells: bool) -> FopenFlags {
+    if tells { FopenFlags::empty() } else { FopenFlags::FOPEN_NOFLUSH }
+}
+
 /// Returns who asks, with the umask that counts where a directory has no default ACL.
 fn masked(asker: &Request, umask: u32) -> Ctx {
     Ctx { umask, ..ctx(asker) }
@@ -246,9 +251,10 @@ impl Filesystem for Front {
         }
         let back = |file: BorrowedFd<'_>| reply.open_backing(file);
         match self.tree().open(&ctx(asker), ino.0, how, Some(&back)) {
-            Ok((handle, Way::Asks { keep })) => reply.opened(FileHandle(handle), kept(keep)),
+            Ok((handle, Way::Asks { keep })) => reply.opened(FileHandle(handle), kept(keep) | closed(how.writes)),
             Ok((handle, Way::Passes { backing, asks })) => {
-                reply.opened_passthrough(FileHandle(handle), asked(asks), &backing);
+                let flags = asked(asks) | closed(how.writes);
+                reply.opened_passthrough(FileHandle(handle), flags, &backing);
             }
             Err(error) => reply.error(told(&error)),
         }

@@ -17,6 +17,9 @@
 //! through another mount of the same overlay it is told, too, but nobody waits for it: for an instant it may show what
 //! was, and answer that what it shows is not there (`ENOENT`, `ESTALE`).
 //!
+//! The engine remembers directories on the way to names for a second: so long may a directory that hands beneath us
+//! have renamed or made anew show as it was, to HTTP in the same process, too.
+//!
 //! What differs from the kernel's own overlay: no `O_TMPFILE` (`EOPNOTSUPP`) and no `chattr` (`ENOTTY`); POSIX ACLs are
 //! set and heeded only where the upper keeps them in step with modes, not in memory and not in the portable form
 //! (`EOPNOTSUPP`); a file is not emptied by opening it only to read (`O_RDONLY | O_TRUNC`, always `ETXTBSY`: the kernel does
@@ -50,12 +53,16 @@ use std::{
 
 use fuser::{BackgroundSession, Config, Session, SessionACL};
 use ovl_core::{Error, ErrorKind, Overlay, Result, layers::host, overlay::Watch};
+use rustix::process::{Resource, getrlimit};
 
 use self::{front::Front, panics::Guard, tree::Tree};
 use super::leave::Place;
 
 /// How long the kernel keeps what it has been told. It hears of every change, so this is for what changes beneath us.
 const TTL: Duration = Duration::from_secs(60);
+
+/// The most objects that are held open because they lie on the way to others.
+const DIRS: usize = 4096;
 
 /// How a stack is mounted.
 #[derive(Clone, Debug, Default)]
@@ -125,8 +132,18 @@ fn start(tree: &Arc<Tree>, device: OwnedFd, options: &Options) -> io::Result<(Ba
     let config = config(options);
     let session = Session::from_fd(Front(tree.clone()), device, config.acl, config)?.spawn()?;
     let (kernel, told) = (session.notifier(), tree.clone());
-    let messenger = thread::Builder::new().name("fuse-notices".into()).spawn(move || told.notices.send_all(&kernel))?;
+    let messenger = thread::Builder::new().name("fuse-notices".into()).spawn(move || {
+        told.overlay.remember_dirs(room_for_dirs());
+        told.notices.send_all(&kernel, || told.overlay.forget_dirs());
+        told.overlay.remember_dirs(0);
+    })?;
     Ok((session, messenger))
+}
+
+/// Returns how many objects on the way to others may be held open: a quarter of all that this process may.
+fn room_for_dirs() -> usize {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4;
+    usize::try_from(most).unwrap_or(usize::MAX).min(DIRS)
 }
 
 /// Refuses a mount point that is no directory, or lies in a layer: looking there would ask ourselves.

@@ -1,16 +1,21 @@
 //! Telling the kernel what to look up anew.
 //!
-//! A thread of its own does it: the kernel takes locks for it that a request may hold which waits for us.
+//! A thread of its own does it: the kernel takes locks for it that a request may hold which waits for us. The same thread
+//! sees to it that no directory is remembered for longer than [`REMEMBERED`].
 
 use std::{
     collections::{HashSet, VecDeque},
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use fuser::{INodeNo, Notifier};
 use ovl_core::NameBuf;
+
+/// How long the engine may go by what it found on the way to a name, whoever changes layers beneath us meanwhile.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// One thing that the kernel must not remember.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,9 +72,16 @@ impl Notices {
         self.moved.notify_all();
     }
 
-    /// Tells the kernel what is pushed, until [`Notices::close`].
-    pub(super) fn send_all(&self, kernel: &Notifier) {
+    /// Tells the kernel what is pushed, until [`Notices::close`], and calls `forget` at least so often as directories
+    /// may be remembered.
+    pub(super) fn send_all(&self, kernel: &Notifier, forget: impl Fn()) {
+        let mut forgotten = Instant::now();
         while let Some(notice) = self.next() {
+            if forgotten.elapsed() >= REMEMBERED {
+                forget();
+                forgotten = Instant::now();
+            }
+            let Some(notice) = notice else { continue };
             // The kernel may have forgotten it already, or be gone: then there is nothing to tell.
             let _told = match &notice {
                 Notice::Name(dir, name) => kernel.inval_entry(INodeNo(*dir), OsStr::from_bytes(name.as_bytes())),
@@ -81,18 +93,20 @@ impl Notices {
         }
     }
 
-    fn next(&self) -> Option<Notice> {
+    /// Returns what to tell next, or that there is nothing to tell for a while; `None` when it is over.
+    fn next(&self) -> Option<Option<Notice>> {
         let mut queue = self.queue();
-        loop {
-            if queue.closed {
-                return None;
-            }
-            if let Some(notice) = queue.waiting.pop_front() {
-                queue.known.remove(&notice);
-                return Some(notice);
-            }
-            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        if queue.waiting.is_empty() && !queue.closed {
+            queue = self.moved.wait_timeout(queue, REMEMBERED).unwrap_or_else(PoisonError::into_inner).0;
         }
+        if queue.closed {
+            return None;
+        }
+        let notice = queue.waiting.pop_front();
+        if let Some(notice) = &notice {
+            queue.known.remove(notice);
+        }
+        Some(notice)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -68,7 +68,8 @@ impl Tree {
     }
 }
 
-/// Returns whether reading a lower's file by the kernel's own way leaves its time of access alone (semantics D03).
+/// Returns whether reading a lower's file by the kernel's own way leaves its time of access alone (semantics D03): by the
+/// mount that it was opened through, which `mount::quiet` makes.
 fn reads_quietly(file: BorrowedFd<'_>) -> bool {
     let quiet = StatVfsMountFlags::NOATIME | StatVfsMountFlags::RDONLY;
     fstatvfs(file).is_ok_and(|room| room.f_flag.intersects(quiet))

@@ -104,6 +104,8 @@ pub(super) fn serve(mount: &Mount, reason: &str) -> Result<(), Failure> {
 
 fn open(mount: &Mount) -> Result<Opened, Failure> {
     let mut args = mount.stack.clone();
+    // The kernel reads a lower's files by itself where nothing comes up.
+    args.quiet = args.upper.is_none();
     if mount.kernel.userxattr {
         args.upper_form = Some(FormArg::KernelUser);
     }
