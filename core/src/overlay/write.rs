@@ -97,7 +97,8 @@ impl Overlay {
             let copy = needed.then(staged).transpose().map_err(|e| e.or_at(path))?;
             let mut same = true;
             let done = self.change(path, op, || {
-                let untouched = self.dirs.commits() == before;
+                // While content was copied, others may have changed the layers beneath us.
+                let untouched = !needed && self.dirs.commits() == before;
                 let mut spot = if untouched { seen.clone() } else { self.resolve(path, follow, op)? };
                 same = is_same(&seen.place, &spot.place);
                 if !same {
