@@ -87,12 +87,14 @@ fn layers_behind_two_colons_give_content_alone() {
     let Some(place) = installed() else { return };
     with_data(&place);
     place.file("more/ab/none", "more...");
-    let layers = |form: &str| {
-        let at = |name: &str| place.path(name).to_str().unwrap().to_owned();
-        form.replace('L', &at("low")).replace('T', &at("top")).replace('D', &at("data")).replace('M', &at("more"))
-    };
-    for form in ["lowerdir=L:T::D::M", "lowerdir+=L,lowerdir+=T,datadir+=D,datadir+=M"] {
-        let output = by_type(&place, &layers(form));
+    let at = |name: &str| place.path(name).to_str().unwrap().to_owned();
+    let (low, top, data, more) = (at("low"), at("top"), at("data"), at("more"));
+    let forms = [
+        format!("lowerdir={low}:{top}::{data}::{more}"),
+        format!("lowerdir+={low},lowerdir+={top},datadir+={data},datadir+={more}"),
+    ];
+    for form in &forms {
+        let output = by_type(&place, form);
         assert!(output.status.success(), "{form}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(["a", "f", "lost"].map(|name| place.read(format!("m/{name}"))), ["one", "content", "more..."]);
         assert!(!place.path("m/unseen").exists());
