@@ -7,7 +7,11 @@
 //! A rename over a directory that is not empty may leave traces in the kernel's upper (a copied-up directory, a
 //! redirect), since there the upper's own file system refuses it: after one the uppers are not compared. Where a
 //! whiteout was to stay behind, ext4 has also stamped the directory that holds the old name; its time is put back.
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "it asks the machine for its kernel, and says which seed failed"
+)]
 
 use std::{
     collections::BTreeMap,

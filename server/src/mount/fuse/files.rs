@@ -54,6 +54,7 @@ impl Content {
 #[derive(Clone, Copy)]
 pub(super) struct How {
     pub(super) writes: bool,
+    /// Only together with `writes`: the front refuses it alone.
     pub(super) truncates: bool,
 }
 
@@ -97,7 +98,7 @@ impl Tree {
     fn find_content(&self, ctx: &Ctx, ino: u64, path: Option<&VPath>, how: How) -> Result<(Object, Content)> {
         let begin = if how.truncates { Begin::Empty } else { Begin::Kept };
         let Some(path) = path else { return self.nameless_content(ctx, ino, how, begin) };
-        if how.writes || how.truncates {
+        if how.writes {
             let (object, writer) = self.overlay.open_mut(ctx, path, begin)?;
             return Ok((object, Content::Write(Arc::new(writer))));
         }
@@ -108,7 +109,7 @@ impl Tree {
 
     fn nameless_content(&self, ctx: &Ctx, ino: u64, how: How, begin: Begin) -> Result<(Object, Content)> {
         let mut object = self.nameless(ino)?;
-        if !how.writes && !how.truncates {
+        if !how.writes {
             let content = Content::Read(self.overlay.content_of(&object)?);
             return Ok((object, content));
         }

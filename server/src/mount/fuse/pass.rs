@@ -37,7 +37,7 @@ impl Tree {
         let mut table = self.table();
         let first = table.open(ino);
         table.hold(ino, object.clone());
-        if let Some(back) = back.filter(|_| first && !how.writes && !how.truncates)
+        if let Some(back) = back.filter(|_| first && !how.writes)
             && let Some(backing) = self.pass(object, content, back)
         {
             table.back(ino, backing);
