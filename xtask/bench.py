@@ -328,7 +328,7 @@ def j7():
 def j8():
     """A zip of 100,000 entries in Node."""
     modules = TARGET / "tools/wasm/node_modules"
-    peers = {"ovl": TARGET / "npm/ovl/node.js", "fflate": modules / "fflate/esm/index.mjs", "jszip": modules / "jszip/lib/index.js"}
+    peers = {"ovl": ROOT / "target/npm/ovl/node.js", "fflate": modules / "fflate/esm/index.mjs", "jszip": modules / "jszip/lib/index.js"}
     if not all(path.exists() for path in peers.values()):
         return missing("J8", "the npm package; `cargo xtask web` builds it and fetches its peers")
     archive = once("many100k.zip", many(100_000))

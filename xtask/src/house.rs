@@ -15,6 +15,8 @@ pub(crate) struct House {
     pub(crate) target: PathBuf,
     /// What the stages fetch for themselves.
     pub(crate) tools: PathBuf,
+    /// The engine for JavaScript, where the page's sources look for it, wherever cargo builds.
+    pub(crate) npm: PathBuf,
     cargo: OsString,
 }
 
@@ -24,8 +26,8 @@ impl House {
         let own = env::var_os("CARGO_MANIFEST_DIR").ok_or("start me as `cargo xtask`")?;
         let root = Path::new(&own).parent().ok_or("the checkout has no parent folder")?.to_path_buf();
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-        let tools = target.join("tools");
-        Ok(Self { root, target, tools, cargo: env::var_os("CARGO").unwrap_or_else(|| "cargo".into()) })
+        let (tools, npm) = (target.join("tools"), root.join("target/npm"));
+        Ok(Self { root, target, tools, npm, cargo: env::var_os("CARGO").unwrap_or_else(|| "cargo".into()) })
     }
 
     /// Returns cargo, ready to run in the checkout with `words` as arguments.

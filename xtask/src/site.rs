@@ -109,7 +109,7 @@ fn is_current(house: &House) -> bool {
 
 /// Its time tells when the page was built.
 fn stamp(house: &House) -> PathBuf {
-    house.target.join("npm/page")
+    house.npm.join("page")
 }
 
 /// Returns when a file at or below `path` was last changed, or `least` if that is later. Folders change when a build adds to them.
@@ -131,6 +131,7 @@ fn npm(house: &House, words: &str) -> Result<(), String> {
 fn in_web(house: &House, words: &str) -> std::process::Command {
     let mut npm = house.program("npm");
     npm.args(words.split_whitespace()).current_dir(house.root.join("web"));
+    npm.env("OVL_SERVER", house.target.join("debug/ovl-server").with_extension(std::env::consts::EXE_EXTENSION));
     npm
 }
 

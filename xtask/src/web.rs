@@ -46,7 +46,7 @@ pub(crate) fn build(house: &House) -> Result<PathBuf, String> {
 
 /// Returns where the package is, once it is built.
 pub(crate) fn package(house: &House) -> PathBuf {
-    house.target.join("npm/ovl")
+    house.npm.join("ovl")
 }
 
 /// Builds and packs the package, installs it elsewhere and uses it from Node; its module must be valid and small enough.
@@ -54,7 +54,7 @@ pub(crate) fn test(house: &House) -> Result<(), Stop> {
     let node = node_modules(house).map_err(Stop::Missing)?;
     let run = || {
         let packed = pack(house, &build(house)?)?;
-        let installed = house.target.join("npm/installed");
+        let installed = house.npm.join("installed");
         finish(house.program("node").arg("wasm/tests/package.mjs").arg(packed).arg(&installed))?;
         copy(&house.root.join("wasm/tests/types.ts"), &installed.join("types.ts"))?;
         let mut tsc = house.program("node");
@@ -72,7 +72,7 @@ pub(crate) fn test_in_browser(house: &House) -> Result<(), Stop> {
     let run = || {
         let package = if package.join("ovl_bg.wasm").exists() { package.clone() } else { build(house)? };
         let mut page = house.program("node");
-        page.arg("wasm/tests/browser.mjs").arg(package).arg(house.target.join("npm/profile"));
+        page.arg("wasm/tests/browser.mjs").arg(package).arg(house.npm.join("profile"));
         page.arg(node.join("node_modules/playwright-core/index.mjs"));
         finish(page.env("CHROMIUM", chromium))
     };
@@ -92,9 +92,9 @@ fn flags(house: &House) -> String {
 
 /// Packs the package as it would be published.
 fn pack(house: &House, package: &Path) -> Result<PathBuf, String> {
-    let folder = house.target.join("npm");
+    let folder = &house.npm;
     let mut npm = house.program("npm");
-    npm.args(["pack", "--silent", "--pack-destination"]).arg(&folder).arg(package);
+    npm.args(["pack", "--silent", "--pack-destination"]).arg(folder).arg(package);
     Ok(folder.join(output(&mut npm)?.trim()))
 }
 
