@@ -21,14 +21,14 @@ const BESIDE: [&str; 5] = ["benches", "dist", "e2e", "node_modules", "tests"];
 
 /// Builds the engine for JavaScript and the page around it. Hands the page to the server, unless `is_static`.
 pub(crate) fn run(house: &House, is_static: bool) -> Result<(), String> {
-    let began = SystemTime::now();
+    let began = Began::now(house);
     web::run(house)?;
     if is_static {
         let page = build(house)?;
         println!("The page is in {}: any host of files can serve it", page.display());
         return Ok(());
     }
-    let page = carry(house, began)?;
+    let page = carry(house, &began)?;
     println!("The page is in {}, and in ovl-server from its next build on", page.display());
     Ok(())
 }
@@ -39,10 +39,10 @@ pub(crate) fn prepare(house: &House) {
         return;
     }
     let built = tools::node(house).and_then(|()| {
-        let began = SystemTime::now();
+        let began = Began::now(house);
         web::build(house)?;
         eprintln!("Building the page ...");
-        carry(house, began)
+        carry(house, &began)
     });
     if let Err(why) = built {
         eprintln!("The page at / is not built: {why}. The rest works without; `cargo xtask web` builds it.");
@@ -54,12 +54,12 @@ pub(crate) fn test(house: &House) -> Result<(), Stop> {
     tools::node(house).map_err(Stop::Missing)?;
     node_modules(house).map_err(Stop::Missing)?;
     let run = || {
-        let began = SystemTime::now();
+        let began = Began::now(house);
         if !web::package(house).exists() {
             web::build(house)?;
         }
         npm(house, "run --silent check")?;
-        carry(house, began)?;
+        carry(house, &began)?;
         serve(house)?;
         npm(house, "test --silent")
     };
@@ -89,11 +89,27 @@ fn build(house: &House) -> Result<PathBuf, String> {
     Ok(house.root.join("web/dist"))
 }
 
-/// Builds the page and hands it to the server. Sources that changed after `began` are not in it.
-fn carry(house: &House, began: SystemTime) -> Result<PathBuf, String> {
+/// When a build began, and of which files. What changed since is not in the page.
+struct Began {
+    at: SystemTime,
+    sources: String,
+}
+
+impl Began {
+    fn now(house: &House) -> Self {
+        // Sources that cannot be read are found by the build.
+        Self { at: SystemTime::now(), sources: sources(&house.root).map_or_else(|_| String::new(), |all| all.names()) }
+    }
+}
+
+/// Builds the page and hands it to the server.
+fn carry(house: &House, began: &Began) -> Result<PathBuf, String> {
     let page = build(house)?;
     let carried = house.root.join(CARRIED);
-    let stamp = || fs::File::create(stamp(house))?.set_modified(began);
+    let stamp = || {
+        fs::write(stamp(house), &began.sources)?;
+        fs::File::options().append(true).open(stamp(house))?.set_modified(began.at)
+    };
     let done = replace(&page, &carried).and_then(|()| stamp());
     done.map_err(|e| format!("cannot fill {}: {e}", carried.display()))?;
     Ok(page)
@@ -101,27 +117,54 @@ fn carry(house: &House, began: SystemTime) -> Result<PathBuf, String> {
 
 /// Returns whether the server carries a page that is as young as its sources.
 fn is_current(house: &House) -> bool {
-    let built = fs::metadata(stamp(house)).and_then(|stamp| stamp.modified());
-    let newest = || SOURCES.iter().try_fold(SystemTime::UNIX_EPOCH, |at, name| newest(&house.root.join(name), at));
     let carried = house.root.join(CARRIED).join("index.html").exists();
-    carried && built.is_ok_and(|built| newest().is_ok_and(|newest| newest < built))
+    carried && sources(&house.root).is_ok_and(|sources| sources.are_in(&stamp(house)).unwrap_or(false))
 }
 
-/// Its time tells when the page was built.
+/// Its time tells when the page was built, its content of which files.
 fn stamp(house: &House) -> PathBuf {
     house.npm.join("page")
 }
 
-/// Returns when a file at or below `path` was last changed, or `least` if that is later. Folders change when a build adds to them.
-fn newest(path: &Path, least: SystemTime) -> io::Result<SystemTime> {
-    let about = fs::metadata(path)?;
-    if !about.is_dir() {
-        return Ok(least.max(about.modified()?));
+/// The files that the page is made of, and when the last of them was changed. Times of folders tell nothing: builds write into them.
+struct Sources {
+    files: Vec<PathBuf>,
+    newest: SystemTime,
+}
+
+fn sources(root: &Path) -> io::Result<Sources> {
+    let mut found = Sources { files: Vec::new(), newest: SystemTime::UNIX_EPOCH };
+    SOURCES.iter().try_for_each(|name| found.add(&root.join(name)))?;
+    found.files.sort();
+    Ok(found)
+}
+
+impl Sources {
+    fn add(&mut self, path: &Path) -> io::Result<()> {
+        let about = fs::metadata(path)?;
+        if !about.is_dir() {
+            self.newest = self.newest.max(about.modified()?);
+            self.files.push(path.to_owned());
+            return Ok(());
+        }
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if !BESIDE.iter().any(|name| entry.file_name() == *name) {
+                self.add(&entry.path())?;
+            }
+        }
+        Ok(())
     }
-    fs::read_dir(path)?.try_fold(least, |least, entry| {
-        let entry = entry?;
-        if BESIDE.iter().any(|name| entry.file_name() == *name) { Ok(least) } else { newest(&entry.path(), least) }
-    })
+
+    fn names(&self) -> String {
+        self.files.iter().map(|file| format!("{}\n", file.display())).collect()
+    }
+
+    /// Returns whether a page with this stamp was built of these files as they are.
+    fn are_in(&self, stamp: &Path) -> io::Result<bool> {
+        let built = fs::metadata(stamp)?.modified()?;
+        Ok(self.newest < built && fs::read_to_string(stamp)? == self.names())
+    }
 }
 
 fn npm(house: &House, words: &str) -> Result<(), String> {
@@ -175,6 +218,40 @@ fn is_hidden(entry: &fs::DirEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_old_once_a_source_is_younger_comes_or_goes() {
+        let home = std::env::temp_dir().join(format!("ovl-xtask-sources-{}", std::process::id()));
+        for name in SOURCES {
+            fs::create_dir_all(home.join(name).join("node_modules")).unwrap();
+            fs::write(home.join(name).join("kept"), "").unwrap();
+        }
+        let stamp = home.join("stamp");
+        let build = || fs::write(&stamp, sources(&home).unwrap().names()).unwrap();
+        let set = |file: &Path, secs| {
+            let time = SystemTime::now() + std::time::Duration::from_secs(secs);
+            fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
+        };
+        let is_current = || sources(&home).unwrap().are_in(&stamp).unwrap();
+        build();
+        set(&stamp, 100);
+        assert!(is_current());
+        let added = home.join("web/added");
+        fs::write(&added, "").unwrap();
+        assert!(!is_current());
+        build();
+        set(&stamp, 100);
+        assert!(is_current());
+        fs::remove_file(&added).unwrap();
+        assert!(!is_current(), "a file that is gone may still be in the page");
+        build();
+        set(&stamp, 100);
+        fs::write(home.join("web/node_modules/tool"), "").unwrap();
+        assert!(is_current());
+        set(&home.join("web/kept"), 200);
+        assert!(!is_current());
+        fs::remove_dir_all(home).unwrap();
+    }
 
     #[test]
     fn a_page_takes_the_place_of_the_last_and_leaves_what_is_the_same_alone() {
