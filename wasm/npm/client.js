@@ -1,5 +1,16 @@
 // The page's side of `worker.js`: the same methods, each returning a promise.
 
+/** An address that leads nowhere once the signal is aborted: a Worker at work hears no message, but it can look there. */
+function token(signal, ends) {
+  const ovlSignal = URL.createObjectURL(new Blob());
+  const end = () => URL.revokeObjectURL(ovlSignal);
+  signal.addEventListener("abort", end);
+  ends.push(end, () => signal.removeEventListener("abort", end));
+  return { ovlSignal };
+}
+
+const cancelled = () => Object.assign(new Error("cancelled; nothing was changed"), { name: "OvlError", code: "cancelled" });
+
 /** Takes a Worker that runs `ovl/worker`. */
 export function connect(worker) {
   const waiting = new Map();
@@ -8,9 +19,9 @@ export function connect(worker) {
 
   worker.addEventListener("message", ({ data }) => {
     if (data.call !== undefined) return functions.get(data.call)?.(...data.args);
-    const { resolve, reject, held } = waiting.get(data.id) ?? {};
+    const { resolve, reject, ends } = waiting.get(data.id) ?? {};
     waiting.delete(data.id);
-    held?.forEach((number) => functions.delete(number));
+    ends?.forEach((end) => end());
     if (data.error) reject?.(Object.assign(new Error(data.error.message), data.error));
     else resolve?.(data.value);
   });
@@ -21,17 +32,20 @@ export function connect(worker) {
   });
 
   function call(stack, method, args) {
-    const held = [];
+    if (args.some((value) => value?.signal?.aborted)) return Promise.reject(cancelled());
+    const ends = [];
     const given = args.map((value) => {
+      if (value?.signal instanceof AbortSignal) return { ...value, signal: token(value.signal, ends) };
       if (typeof value !== "function") return value;
-      functions.set(++last, value);
+      const number = ++last;
+      functions.set(number, value);
       // A listener of events stays; any other is heard until its work is done.
-      if (method !== "onEvent") held.push(last);
-      return { ovlFunction: last };
+      if (method !== "onEvent") ends.push(() => functions.delete(number));
+      return { ovlFunction: number };
     });
     return new Promise((resolve, reject) => {
       const id = ++last;
-      waiting.set(id, { resolve, reject, held });
+      waiting.set(id, { resolve, reject, ends });
       worker.postMessage({ id, stack, method, args: given });
     });
   }

@@ -6,8 +6,52 @@ const stacks = new Map();
 let last = 0;
 
 /** A function of the page's: it hears, but its answer comes too late to matter. */
-const remote = (number) => (...args) => void postMessage({ call: number, args });
-const local = (value) => (value?.ovlFunction === undefined ? value : remote(value.ovlFunction));
+const remote = (number) => (...args) => {
+  const pieces = args.filter((value) => value instanceof Uint8Array);
+  postMessage({ call: number, args }, pieces.map(({ buffer }) => buffer));
+};
+
+/** So often at most a signal is looked at, in milliseconds. */
+const LOOK = 50;
+/** Whether an address of this machine's memory still leads anywhere. It is asked for at once, since work does not wait. */
+function stands(url) {
+  try {
+    const asked = new XMLHttpRequest();
+    asked.open("GET", url, false);
+    asked.send();
+    return true;
+  } catch {
+    return false;
+  }
+}
+/** Whether such addresses can be asked at all: the page's policy may forbid it (`connect-src blob:` allows it). */
+let answers;
+function canAsk() {
+  const url = URL.createObjectURL(new Blob());
+  answers ??= stands(url);
+  URL.revokeObjectURL(url);
+  return answers;
+}
+
+/** The page's signal: no message is heard while the engine works, so the page takes an address away instead. */
+function signal(url) {
+  let aborted = false;
+  let next = 0;
+  return {
+    get aborted() {
+      if (!aborted && performance.now() >= next) {
+        aborted = !stands(url) && canAsk();
+        next = performance.now() + LOOK;
+      }
+      return aborted;
+    },
+  };
+}
+
+function local(value) {
+  if (value?.ovlFunction !== undefined) return remote(value.ovlFunction);
+  return value?.signal?.ovlSignal === undefined ? value : { ...value, signal: signal(value.signal.ovlSignal) };
+}
 
 function answer(Stack, { stack, method, args }) {
   if (method === "open") {

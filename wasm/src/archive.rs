@@ -14,7 +14,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::{Failure, Result},
-    progress::{self, Watched},
+    progress::{self, Watched, Work},
     source,
     stack::{Stack, State},
     value::{Options, answer, ctx, function, refused},
@@ -52,38 +52,44 @@ fn tree(what: Option<&str>, state: &State) -> Result<Tree> {
     }
 }
 
-/// Where an archive goes: whole pieces to a function of the caller's.
+/// Where an archive goes: whole pieces to a function of the caller's, or all of it into memory.
 struct Out {
-    write: Function,
+    write: Option<Function>,
     piece: Vec<u8>,
+    /// How much of the piece is done with.
+    done: usize,
 }
 
 impl io::Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
+        if self.piece.len() - self.done >= PIECE {
             self.flush()?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let Some(write) = &self.write else {
+            self.done = self.piece.len();
+            return progress::check().map_err(io::Error::other);
+        };
         if self.piece.is_empty() {
             return Ok(());
         }
         let piece = Uint8Array::from(&self.piece[..]);
         self.piece.clear();
-        progress::go_on(self.write.call1(&JsValue::UNDEFINED, &piece)).map_err(io::Error::other)
+        progress::go_on(write.call1(&JsValue::UNDEFINED, &piece)).map_err(io::Error::other)
     }
 }
 
 impl Stack {
-    fn write_out(&self, given: JsValue, out: &mut dyn io::Write) -> Result<Report> {
-        let given = Options::read(given, &["what", "format", "whiteouts", "path"])?;
+    fn write_out(&self, given: JsValue, out: &mut Out) -> Result<Report> {
+        let given = Options::read(given, &["what", "format", "whiteouts", "path", "signal"])?;
         let (what, format, path) = (given.text("what")?, format(&given)?, given.path("path")?);
-        self.run(|state| {
+        self.long(Work::new(&JsValue::UNDEFINED, &given)?, |state| {
             let report = export(state.overlay(), tree(what.as_deref(), state)?, format, &path, out)?;
-            out.flush().map_err(ovl_core::Error::from)?;
+            io::Write::flush(out).map_err(ovl_core::Error::from)?;
             Ok(report)
         })
     }
@@ -99,7 +105,8 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ExportOptions")] given: JsValue,
     ) -> Result<JsValue> {
         let write = function(write)?.ok_or_else(|| Failure::input("a function is needed that takes the pieces"))?;
-        let report = self.write_out(given, &mut Out { write, piece: Vec::with_capacity(PIECE) })?;
+        let mut out = Out { write: Some(write), piece: Vec::with_capacity(PIECE), done: 0 };
+        let report = self.write_out(given, &mut out)?;
         answer(&Exported { entries: report.entries, bytes: report.bytes, lossy: report.lossy })
     }
 
@@ -109,9 +116,9 @@ impl Stack {
         &self,
         #[wasm_bindgen(unchecked_optional_param_type = "ExportOptions")] given: JsValue,
     ) -> Result<Uint8Array> {
-        let mut bytes = Vec::new();
-        self.write_out(given, &mut bytes)?;
-        Ok(Uint8Array::from(&bytes[..]))
+        let mut out = Out { write: None, piece: Vec::new(), done: 0 };
+        self.write_out(given, &mut out)?;
+        Ok(Uint8Array::from(&out.piece[..]))
     }
 
     /// Imports a zip or a tar. An exported upper brings its deletions and renames along.
@@ -122,12 +129,12 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ImportOptions")] given: JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
     ) -> Result<JsValue> {
-        let given = Options::read(given, &["path", "on_conflict"])?;
+        let given = Options::read(given, &["path", "on_conflict", "signal"])?;
         let words = [("error", OnConflict::Error), ("replace", OnConflict::Replace), ("keep", OnConflict::Keep)];
         let on_conflict = given.word("on_conflict", &words)?;
         let (into, options) = (given.path("path")?, import::Options { on_conflict, ..import::Options::default() });
         let source = Watched::over(source::open(from)?);
-        self.long(function(&progress)?, |state| {
+        self.long(Work::new(&progress, &given)?, |state| {
             let imported = state.noted(|state| Ok(import(state.overlay(), &ctx(), source, &into, &options)?))?;
             answer(&ImportBody::of(&imported))
         })

@@ -12,9 +12,9 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     fail::Result,
-    progress,
+    progress::{self, Work},
     stack::Stack,
-    value::{Options, answer, function, path, whole},
+    value::{Options, answer, path, whole},
 };
 
 /// How to list.
@@ -194,8 +194,9 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "DigestOptions")] given: JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "Progress")] listener: JsValue,
     ) -> Result<String> {
-        let (path, layer) = (path(at)?, Options::read(given, &["layer"])?.text("layer")?);
-        self.long(function(&listener)?, |state| {
+        let (path, given) = (path(at)?, Options::read(given, &["layer", "signal"])?);
+        let layer = given.text("layer")?;
+        self.long(Work::new(&listener, &given)?, |state| {
             let tree = layer.map_or(Ok(Tree::Merged), |id| state.index(&id).map(Tree::Layer))?;
             let mut done = 0;
             let digest = state.overlay().digest_heard(tree, &path, &mut |bytes| {

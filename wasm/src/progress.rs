@@ -17,7 +17,10 @@ use js_sys::Function;
 use ovl_core::{Blob, Error, ErrorKind, Result as CoreResult, Stored};
 use wasm_bindgen::JsValue;
 
-use crate::fail::{Failure, Result};
+use crate::{
+    fail::{Failure, Result},
+    value::{Options, field, function, refused},
+};
 
 /// The caller hears each time that so many bytes more are done.
 const STEP: u64 = 256 * 1024;
@@ -30,13 +33,42 @@ thread_local! {
 #[derive(Default)]
 pub(crate) struct Work {
     listener: Option<Function>,
+    /// What says by its field `aborted` that the work is to end: an `AbortSignal`, or what stands for one.
+    signal: Option<JsValue>,
     /// Why the work is to end, once it is.
     end: Option<Failure>,
 }
 
-/// Begins long work, of which `listener` hears; returns the work around it.
-pub(crate) fn begin(listener: Option<Function>) -> Work {
-    WORK.replace(Work { listener, end: None })
+impl Work {
+    /// Returns work of which a function hears, and that an option `signal` ends.
+    ///
+    /// # Errors
+    /// `invalid-query` for a signal that is none, `invalid-body` for a listener that is no function.
+    pub(crate) fn new(listener: &JsValue, given: &Options) -> Result<Self> {
+        let signal = given.get("signal");
+        match signal.as_ref().is_some_and(|signal| field(signal, "aborted").as_bool().is_none()) {
+            true => Err(refused("signal is an AbortSignal")),
+            false => Ok(Self { listener: function(listener)?, signal, end: None }),
+        }
+    }
+}
+
+/// Begins long work; returns the work around it.
+pub(crate) fn begin(work: Work) -> Work {
+    WORK.replace(work)
+}
+
+/// Fails when the work at hand is to end by its signal.
+pub(crate) fn check() -> CoreResult<()> {
+    let signal = WORK.with_borrow(|work| work.signal.clone());
+    match signal.is_some_and(|signal| field(&signal, "aborted").is_truthy()) {
+        true => Err(stop(cancelled())),
+        false => Ok(()),
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new("cancelled", "cancelled; nothing was changed")
 }
 
 /// Goes back to the work around; returns why the work that ends here was to end, where it was.
@@ -46,16 +78,16 @@ pub(crate) fn end(outer: Work) -> Option<Failure> {
 
 /// Says how far the work is. Fails when it is not to go on.
 pub(crate) fn tell(done: u64, total: Option<u64>) -> CoreResult<()> {
-    let Some(listener) = WORK.with_borrow(|work| work.listener.clone()) else { return Ok(()) };
+    let Some(listener) = WORK.with_borrow(|work| work.listener.clone()) else { return check() };
     let total = total.map_or(JsValue::UNDEFINED, |total| (total as f64).into());
     go_on(listener.call2(&JsValue::UNDEFINED, &(done as f64).into(), &total))
 }
 
-/// Judges what a function of the caller's answered: `true` ends the work, and so does what it throws.
+/// Judges what a function of the caller's answered: `true` ends the work, and so does what it throws. The signal may.
 pub(crate) fn go_on(answer: Result<JsValue, JsValue>) -> CoreResult<()> {
     let end = match answer {
-        Ok(answer) if answer != JsValue::TRUE => return Ok(()),
-        Ok(_) => Failure::new("cancelled", "cancelled; nothing was changed"),
+        Ok(answer) if answer != JsValue::TRUE => return check(),
+        Ok(_) => cancelled(),
         Err(thrown) => Failure::thrown(thrown),
     };
     Err(stop(end))

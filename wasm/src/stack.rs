@@ -22,7 +22,7 @@ use crate::{
     source,
     tell::Log,
     tree,
-    value::{Options, answer, function, nonce},
+    value::{Options, answer, nonce},
 };
 
 /// How many changes can be taken back, by default.
@@ -84,9 +84,9 @@ struct LayerBody<'a> {
 }
 
 impl Stack {
-    /// Does something with the stack while nobody else does; `listener` hears how far it is.
-    pub(crate) fn long<T>(&self, listener: Option<Function>, work: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        let outer = self.begin(listener)?;
+    /// Does something with the stack while nobody else does; `heard` says who hears how far it is, and what ends it.
+    pub(crate) fn long<T>(&self, heard: Work, work: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let outer = self.begin(heard)?;
         let done = work(&mut self.state.borrow_mut());
         let end = self.end(outer);
         // The engine only says that something could not be read or written.
@@ -95,14 +95,18 @@ impl Stack {
 
     // Once in the module, not once a method.
     #[inline(never)]
-    fn begin(&self, listener: Option<Function>) -> Result<Work> {
+    fn begin(&self, work: Work) -> Result<Work> {
         if self.busy.replace(true) {
             return Err(Failure::new(
                 "busy",
                 "the stack is at work: it cannot be called from a function that it calls",
             ));
         }
-        Ok(progress::begin(listener))
+        let outer = progress::begin(work);
+        match progress::check() {
+            Ok(()) => Ok(outer),
+            Err(error) => Err(self.end(outer).unwrap_or_else(|| error.into())),
+        }
     }
 
     #[inline(never)]
@@ -115,7 +119,7 @@ impl Stack {
 
     /// Does something short.
     pub(crate) fn run<T>(&self, work: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        self.long(None, work)
+        self.long(Work::default(), work)
     }
 }
 
@@ -248,10 +252,10 @@ impl Stack {
         #[wasm_bindgen(unchecked_optional_param_type = "ZipOptions")] given: JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
     ) -> Result<String> {
-        let given = Options::read(given, &["at", "strict"])?;
+        let given = Options::read(given, &["at", "strict", "signal"])?;
         let (at, strict) = (given.count("at")?, given.flag("strict", false)?);
         let source = Watched::over(source::open(from)?);
-        self.long(function(&progress)?, |state| {
+        self.long(Work::new(&progress, &given)?, |state| {
             let layer = zip::open(source, &zip::Options { name, strict, ..zip::Options::default() })?;
             state.add(layer, at)
         })

@@ -16,6 +16,12 @@ export interface ReadSource {
 /** Hears how far long work is; what returns `true` cancels it (`code` is then `cancelled`, and nothing was changed). */
 export type Progress = (done: number, total: number | undefined) => boolean | void;
 
+/** What ends long work: it throws with the code `cancelled`, and nothing was changed. */
+export interface Cancellable {
+  /** Looked at each time that a piece of the work is done. Through `ovl/client` the page may abort it at any time. */
+  signal?: AbortSignal;
+}
+
 /** The value of an extended attribute: a text, or bytes in Base64. */
 export type AttrValue = string | { b64: string };
 
@@ -224,7 +230,7 @@ export interface LowerOptions {
   at?: number;
 }
 
-export interface ZipOptions extends LowerOptions {
+export interface ZipOptions extends LowerOptions, Cancellable {
   /** Refuses an archive of which something had to be left out. */
   strict?: boolean;
 }
@@ -237,7 +243,7 @@ export interface ChangesOptions {
   cursor?: string;
 }
 
-export interface DigestOptions {
+export interface DigestOptions extends Cancellable {
   /** One layer as it is, by its id. */
   layer?: string;
 }
@@ -285,7 +291,7 @@ export interface Patch {
   xattrs?: Record<string, AttrValue | null>;
 }
 
-export interface ExportOptions {
+export interface ExportOptions extends Cancellable {
   /** By default `merged`; `layer:ID` is one layer as it is. */
   what?: "merged" | "upper" | `layer:${string}`;
   /** By default `zip`. */
@@ -303,7 +309,7 @@ export interface Exported {
   lossy: Record<string, number>;
 }
 
-export interface ImportOptions {
+export interface ImportOptions extends Cancellable {
   /** The directory that takes it; made when it is missing. An exported upper goes to the root alone. */
   path?: string;
   /** What becomes of an entry whose place is taken; by default `error`. */

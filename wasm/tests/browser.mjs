@@ -12,7 +12,7 @@ const { chromium } = await import(pathToFileURL(resolve(process.argv[4])));
 
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 // The page may connect to where it came from, and to nothing else.
-const CSP = "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
+const CSP = "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' blob:";
 const server = createServer(async ({ url }, response) => {
   if (url === "/") return response.writeHead(200, { "content-type": "text/html", "content-security-policy": CSP }).end("<!doctype html><title>ovl</title>");
   try {
@@ -38,6 +38,23 @@ try {
     const { connect } = await import("/client.js");
     const ovl = connect(new Worker("/worker.js", { type: "module" }));
     const text = (bytes) => new TextDecoder().decode(bytes);
+    /** One file as a tar. */
+    const tar = (content) => {
+      const head = new Uint8Array(512);
+      const put = (at, field) => head.set(new TextEncoder().encode(field), at);
+      put(0, "much");
+      put(100, "0000644\0");
+      put(108, "0000000\0");
+      put(116, "0000000\0");
+      new DataView(head.buffer).setUint8(124, 0x80);
+      new DataView(head.buffer).setBigUint64(128, BigInt(content.size));
+      put(136, "00000000000\0");
+      put(148, "        ");
+      put(156, "0");
+      put(257, "ustar\x0000");
+      put(148, `${head.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0")}\0 `);
+      return new Blob([head, content, new Uint8Array(1024)]);
+    };
 
     // A File of 64 MiB as a lower: only what is asked for is read.
     const stack = await ovl.open();
@@ -59,6 +76,25 @@ try {
     await second.addZip("out.zip", zip, {}, (done, total) => heard.push([done, total]));
     const content = text(await second.read("d/f"));
     const refused = await second.read("big").catch(({ name, code, path }) => ({ name, code, path }));
+
+    // Work on 4 GiB is ended from outside while the Worker is in the middle of it; nothing is left of it.
+    const piece = new Blob([big]);
+    const much = new Blob(Array.from({ length: 64 }, () => piece));
+    const vast = await ovl.open();
+    await vast.addTree("vast", [{ path: "vast", content: much }]);
+    const cancelled = async (work) => {
+      const ending = new AbortController();
+      let far = 0;
+      const failed = await work(ending.signal, (done) => (far = Math.max(far, done?.length ?? done), ending.abort())).catch(({ code }) => code);
+      return [failed, far > 0 && far < much.size / 2];
+    };
+    const ended = [
+      await cancelled((signal, heard) => vast.digest("/", { signal }, heard)),
+      await cancelled((signal, heard) => vast.export(heard, { signal, format: "tar" })),
+      await cancelled((signal, heard) => vast.import(tar(much), { signal }, heard)),
+      await vast.digest("/", { signal: AbortSignal.abort() }).catch(({ code }) => code),
+    ];
+    const left = (await vast.changes()).changes;
     const undone = await stack.undo();
     const back = text(await stack.read("big", 50 << 20, 6));
     ovl.close();
@@ -71,7 +107,7 @@ try {
     } catch ({ code }) {
       here = code;
     }
-    return { needle, events: events.sort(), hidden: why.layers[1].fate, content, refused, undone, back, here };
+    return { needle, events: events.sort(), hidden: why.layers[1].fate, content, refused, ended, left, undone, back, here };
   });
   assert.deepEqual(seen, {
     needle: "needle",
@@ -79,6 +115,8 @@ try {
     hidden: "hidden",
     content: "lower and upper",
     refused: { name: "OvlError", code: "not-found", path: "/big" },
+    ended: [["cancelled", true], ["cancelled", true], ["cancelled", true], "cancelled"],
+    left: [],
     undone: ["/big"],
     back: "needle",
     here: "not-implemented",

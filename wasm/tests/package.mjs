@@ -287,6 +287,32 @@ test("long work is heard of, and ends when it is asked to", () => {
   fails(() => stack.write("x", { size: 10, read: () => new Uint8Array(11) }), "io-error");
 });
 
+test("a signal ends long work, before it begins or between two of its pieces, and the stack works on", () => {
+  const big = new Uint8Array(3 << 20).fill(7);
+  const stack = new Stack();
+  stack.addTree("big", [{ path: "big", content: big }]);
+  const tar = stack.exportBytes({ format: "tar" });
+  const gone = { signal: AbortSignal.abort() };
+  fails(() => stack.digest("/", gone), "cancelled");
+  fails(() => stack.exportBytes(gone), "cancelled");
+  fails(() => stack.export(() => {}, gone), "cancelled");
+  fails(() => stack.import(tar, { path: "copy", ...gone }), "cancelled");
+  fails(() => stack.addZip("a.zip", stack.exportBytes(), gone), "cancelled");
+  const meanwhile = (work) => {
+    const ending = new AbortController();
+    fails(() => work({ signal: ending.signal }, () => ending.abort()), "cancelled");
+  };
+  meanwhile((options, heard) => stack.digest("/", options, heard));
+  meanwhile((options, heard) => stack.export(heard, options));
+  meanwhile((options, heard) => stack.import(tar, { path: "copy", ...options }, heard));
+  let looks = 0;
+  fails(() => stack.exportBytes({ format: "tar", signal: { get aborted() { return ++looks > 3; } } }), "cancelled");
+  fails(() => stack.digest("/", { signal: "stop" }), "invalid-query");
+  assert.deepEqual(stack.changes().changes, []);
+  assert.equal(stack.overlay().layers.length, 2);
+  assert.equal(stack.digest("/", { signal: new AbortController().signal }).length, 64);
+});
+
 test("a stack cannot be called from what it calls, and works on afterwards", () => {
   const stack = open();
   let code;

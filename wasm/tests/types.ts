@@ -32,6 +32,7 @@ async function remote(worker: Worker): Promise<void> {
   const there: RemoteStack = await connect(worker).open();
   const entry: Entry = await there.stat("/a");
   const changes: number = await there.canUndo();
-  console.log(entry.path, changes);
+  const digest: string = await there.digest("/", { signal: AbortSignal.timeout(1000) }, (done) => void done);
+  console.log(entry.path, changes, digest);
 }
 console.log(entry, kinds, why, rows, none, row, wrong, remote);

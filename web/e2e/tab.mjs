@@ -168,6 +168,45 @@ export const checks = {
     await other.locator(".log pre.out").getByText("more").waitFor();
   },
 
+  async "tab: long work says how far it is, and is cancelled from the page while the engine is busy"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Pick zips or files").waitFor();
+    // 4 GiB that take no room: one piece of the page's memory, many times.
+    await page.evaluate(() => {
+      const piece = new Blob([new Uint8Array(32 << 20).fill(97)]);
+      const files = new DataTransfer();
+      files.items.add(new File(Array.from({ length: 128 }, () => piece), "vast"));
+      const input = document.querySelector('input[aria-label="Zips or files"]');
+      input.files = files.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+    await page.waitForSelector('[role=row][data-path="/vast"]');
+    await page.getByRole("button", { name: "Export", exact: true }).first().click();
+    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("progressbar", { name: "Exporting merged.zip" }).waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("progressbar").waitFor({ state: "detached" });
+    await page.getByText("Exporting merged.zip was cancelled; nothing was changed.").waitFor({ state: "attached" });
+    equal(await page.locator("[role=alert]").count(), 0);
+    await page.getByRole("button", { name: "Close" }).click();
+    await type(page, "echo on > note");
+    await page.waitForSelector(cell("/note", "upper", "shows"));
+  },
+
+  async "tab: an archive is imported into the upper, and taken back as one change"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Begin with an example").click();
+    await page.waitForSelector(cell("/file1", "lower-1", "shows"));
+    await page.setInputFiles('input[aria-label="An archive to import"]', WHEEL);
+    await page.waitForSelector(cell("/click", "upper", "shows"));
+    await page.getByRole("button", { name: "Share" }).click();
+    await page.getByText("a link cannot carry them").waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.waitForSelector('[role=row][data-path="/click"]', { state: "detached" });
+    await page.waitForSelector(cell("/file1", "lower-1", "shows"));
+  },
+
   async "tab: a directory of a hundred thousand opens, and its end is reached"({ page, url }) {
     await page.goto(`${url}#/open`);
     await page.getByText("Begin with an example").waitFor();

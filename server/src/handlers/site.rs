@@ -18,10 +18,10 @@ use crate::{
 #[exclude = ".*"]
 struct Site;
 
-/// Nothing of another host, and no script but the site's own files and its WebAssembly.
+/// Nothing of another host, and no script but the site's own files and its WebAssembly. `blob:` is the page's own memory.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob:; \
-     font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+     font-src 'self'; connect-src 'self' blob:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'",
 );
 /// No page that it opens can reach back into it.

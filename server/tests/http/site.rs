@@ -13,9 +13,12 @@ async fn the_page_is_there_for_everyone_and_runs_nothing_of_others() {
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
-    for rule in
-        ["default-src 'none'", "connect-src 'self'", "script-src 'self' 'wasm-unsafe-eval';", "frame-ancestors 'none'"]
-    {
+    for rule in [
+        "default-src 'none'",
+        "connect-src 'self' blob:;",
+        "script-src 'self' 'wasm-unsafe-eval';",
+        "frame-ancestors 'none'",
+    ] {
         assert!(policy.contains(rule), "{rule} in {policy}");
     }
     assert_eq!(page.headers["cache-control"], "no-cache");

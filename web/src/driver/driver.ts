@@ -84,6 +84,12 @@ export interface ExportOptions {
   format: "zip" | "tar";
 }
 
+/** Long work: who hears how far it is, and what ends it. Cancelled work fails with `cancelled` and has changed nothing. */
+export interface Work {
+  signal?: AbortSignal | undefined;
+  heard?: ((done: number, total?: number) => void) | undefined;
+}
+
 /** An error, in the words of the REST API's problems. */
 export class OvlError extends Error {
   constructor(
@@ -140,8 +146,8 @@ export interface OvlDriver {
   discard(path: string): Promise<void>;
   discardAll(): Promise<void>;
 
-  export(options: ExportOptions): Promise<Blob>;
-  import(archive: Blob): Promise<Import>;
+  export(options: ExportOptions, work?: Work): Promise<Blob>;
+  import(archive: Blob, work?: Work): Promise<Import>;
 
   /** Calls back for each event until the returned function is called; `connected` says when none is missed any more. */
   follow(heard: (event: OvlEvent) => void, connected?: (up: boolean) => void): () => void;
@@ -163,7 +169,7 @@ export interface Item {
 /** A driver whose stack can be made and remade. */
 export interface StackDriver extends OvlDriver {
   /** Puts a zip in as a lower, at this place (0 is on top; by default beneath), and returns its id. */
-  addZip(name: string, file: Blob | Uint8Array, at?: number): Promise<string>;
+  addZip(name: string, file: Blob | Uint8Array, at?: number, work?: Work): Promise<string>;
   addTree(name: string, items: Item[], at?: number): Promise<string>;
   /** Says which lowers take part, from the top; those not named are left out, and can come back. */
   arrange(ids: string[]): Promise<void>;

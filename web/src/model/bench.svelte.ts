@@ -1,7 +1,8 @@
 /** The workbench: one overlay, what is seen of it, and what was done to it. */
 import { tick } from "svelte";
-import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Rows, type Why } from "../driver/driver";
+import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Rows, type Why, type Work } from "../driver/driver";
 import { MOST, Player, type Beat } from "./player.svelte";
+import { size } from "./layers";
 import { told } from "./words";
 
 export interface LogLine {
@@ -9,11 +10,22 @@ export interface LogLine {
   sentence: string;
 }
 
+/** Long work, as it is told. */
+export interface AtWork {
+  /** `Opening app.zip`. */
+  what: string;
+  done: number;
+  total: number | undefined;
+  cancel: () => void;
+}
+
 /** What is played while the old state is seen; the rest is pointed out in the new one. */
 const BEFORE = new Set(["copied_up", "whiteout", "opaque"]);
 const KEPT = 500;
 /** Events that come within this time belong to one change. */
 const TOGETHER_MS = 40;
+/** So often a listener hears how far long work is. */
+const SPOKEN_MS = 4000;
 
 export class Bench {
   overlay = $state.raw<Overlay | undefined>();
@@ -28,6 +40,7 @@ export class Bench {
   /** For the live region. */
   said = $state("");
   problem = $state.raw<OvlError | undefined>();
+  work = $state.raw<AtWork | undefined>();
   connected = $state(false);
   uploaded = $state(0);
   /** Counts what was refreshed, for parts that read for themselves. */
@@ -102,6 +115,23 @@ export class Bench {
     return true;
   }
 
+  /** Does what may take long: it is told how far it is, and can be cancelled. */
+  async long(what: string, change: (driver: OvlDriver, work: Work) => Promise<unknown>): Promise<boolean> {
+    const ending = new AbortController();
+    const cancel = (): void => ending.abort();
+    let spoken = performance.now();
+    const heard = (done: number, total?: number): void => {
+      this.work = { what, done, total, cancel };
+      if (performance.now() < spoken + SPOKEN_MS) return;
+      spoken = performance.now();
+      this.said = `${what}: ${total ? `${Math.floor((100 * done) / total)} %` : size(done)}`;
+    };
+    heard(0);
+    const done = await this.act((driver) => change(driver, { signal: ending.signal, heard }).finally(() => (this.work = undefined)));
+    if (ending.signal.aborted && !done) this.said = `${what} was cancelled; nothing was changed.`;
+    return done;
+  }
+
   /** Waits until what was done is shown. */
   async settle(): Promise<void> {
     clearTimeout(this.timer);
@@ -112,8 +142,9 @@ export class Bench {
   }
 
   failed(error: unknown): void {
-    this.problem = error instanceof OvlError ? error : new OvlError("internal", String(error));
-    this.said = this.problem.message;
+    const problem = error instanceof OvlError ? error : new OvlError("internal", String(error));
+    if (problem.code === "cancelled") return;
+    this.problem = problem;
   }
 
   close(): void {

@@ -11,6 +11,8 @@ export type Op =
   | ["move" | "copy", string, string, boolean]
   | ["patch", string, Patch]
   | ["discardAll"]
+  /** Noted so that undoing counts right; no link can carry it. */
+  | ["import"]
   | ["arrange", string[]];
 
 const RECORDED = new Set(["write", "append", "mkdir", "discard", "symlink", "link", "remove", "move", "copy", "patch", "discardAll", "arrange"]);
@@ -25,14 +27,14 @@ export function record(driver: StackDriver): Recording {
   const ops: Op[] = [];
   const undone: Op[] = [];
   const note = (name: string, args: unknown[]): void => {
-    ops.push([name, ...args.map(plain)] as unknown as Op);
+    ops.push((name === "import" ? [name] : [name, ...args.map(plain)]) as unknown as Op);
     undone.length = 0;
   };
   const noting = new Proxy(driver, {
     get(target, name) {
       const method = Reflect.get(target, name) as unknown;
       if (typeof method !== "function") return method;
-      if (typeof name !== "string" || !(RECORDED.has(name) || name === "undo" || name === "redo")) return method.bind(target) as unknown;
+      if (typeof name !== "string" || !(RECORDED.has(name) || name === "import" || name === "undo" || name === "redo")) return method.bind(target) as unknown;
       return async (...args: unknown[]) => {
         const answer: unknown = await method.apply(target, args);
         if (name === "undo") answer && shift(ops, undone);

@@ -17,6 +17,8 @@ interface Recipe {
 
 const RECIPE = "stack.json";
 const UPPER = "upper.tar";
+/** A larger layer is not kept: it is copied for it, and a browser has not room for everything. */
+const LARGEST = 1024 ** 3;
 
 export class Session {
   private lowers: Recipe["lowers"] = [];
@@ -49,8 +51,9 @@ export class Session {
     return this.lowers.length > 0 || upper !== undefined;
   }
 
-  /** Keeps a lower that was just added. */
+  /** Keeps a lower that was just added, unless it is too large. */
   async keep(driver: StackDriver, id: string, handed: Handed): Promise<void> {
+    if (weight(handed) > LARGEST) return;
     const file = `${id}-${Date.now()}.zip`;
     const content = handed.kind === "zip" ? handed.file : await driver.export({ what: `layer:${id}`, format: "zip" });
     if (await this.write(file, content)) this.lowers.push({ id, name: handed.name, file });
@@ -102,4 +105,10 @@ export class Session {
       return false;
     }
   }
+}
+
+/** The bytes of what was handed over. */
+function weight(handed: Handed): number {
+  if (handed.kind === "zip") return handed.file.size;
+  return handed.items.reduce((sum, { content }) => sum + (content instanceof Blob ? content.size : (content?.length ?? 0)), 0);
 }

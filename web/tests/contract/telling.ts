@@ -154,6 +154,38 @@ export const telling: Case[] = [
     },
   },
   {
+    name: "an export says how far it is, and its bytes come to what it said",
+    lowers: ["a=1 b=2"],
+    async run({ driver }) {
+      let told = 0;
+      const zip = await driver.export({ what: "merged", format: "zip" }, { heard: (done) => (told = done), signal: new AbortController().signal });
+      expect(told).toBe(zip.size);
+    },
+  },
+  {
+    name: "an export is cancelled on its way",
+    lowers: ["a=1 b=2"],
+    async run(at) {
+      const ending = new AbortController();
+      const heard = (): void => ending.abort();
+      await at.fails("cancelled", at.driver.export({ what: "merged", format: "zip" }, { heard, signal: ending.signal }));
+      expect(await at.merged()).toBe("a=1 b=2");
+    },
+  },
+  {
+    name: "a cancelled import changes nothing",
+    lowers: ["a=1"],
+    async run(at) {
+      await at.driver.write("/b", bytes("2"));
+      const upper = await at.driver.export({ what: "upper", format: "tar" });
+      await at.driver.discardAll();
+      await at.fails("cancelled", at.driver.import(upper, { signal: AbortSignal.abort() }));
+      expect(await at.merged()).toBe("a=1");
+      await at.driver.import(upper, { signal: new AbortController().signal });
+      expect(await at.merged()).toBe("a=1 b=2");
+    },
+  },
+  {
     name: "what is no archive is not imported",
     lowers: ["a=1"],
     async run(at) {

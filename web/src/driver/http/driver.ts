@@ -15,11 +15,12 @@ import {
   type ReadOptions,
   type Rows,
   type Why,
+  type Work,
   type Written,
 } from "../driver";
 import type { components } from "./api";
 import { follow } from "./events";
-import { address, Requests } from "./request";
+import { address, ended, Requests } from "./request";
 import { OpenTree } from "./tree";
 
 type Schemas = components["schemas"];
@@ -199,13 +200,23 @@ export class HttpDriver implements OvlDriver {
     await this.changed(null, this.requests.send("DELETE", "/v1/changes", { headers: { "if-match": etag } }));
   }
 
-  async export({ what, format }: ExportOptions): Promise<Blob> {
+  async export({ what, format }: ExportOptions, { signal, heard }: Work = {}): Promise<Blob> {
     const query = new URLSearchParams({ what, format, reproducible: "1" });
-    return (await this.requests.send("GET", `/v1/export?${query}`)).blob();
+    const response = await this.requests.send("GET", `/v1/export?${query}`, signal && { signal });
+    let done = 0;
+    const counted = new TransformStream<Uint8Array, Uint8Array>({
+      transform(piece, on) {
+        heard?.((done += piece.length));
+        signal?.throwIfAborted();
+        on.enqueue(piece);
+      },
+    });
+    const headers = { "content-type": response.headers.get("content-type") ?? "" };
+    return ended(signal, new Response(response.body!.pipeThrough(counted), { headers }).blob());
   }
 
-  async import(archive: Blob): Promise<Import> {
-    const init = { body: archive, headers: { "content-type": "application/octet-stream" } };
+  async import(archive: Blob, { signal }: Work = {}): Promise<Import> {
+    const init = { body: archive, headers: { "content-type": "application/octet-stream" }, ...(signal && { signal }) };
     const response = await this.changed(null, this.requests.send("POST", "/v1/imports", init));
     return response.json() as Promise<Import>;
   }

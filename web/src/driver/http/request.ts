@@ -17,6 +17,15 @@ export function address(route: string, path: string): string {
   return [route, ...parts.map(encodeURIComponent)].join("/");
 }
 
+/** Waits for work that a signal may have ended. */
+export async function ended<T>(signal: AbortSignal | null | undefined, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw signal?.aborted ? new OvlError("cancelled", "cancelled; nothing was changed") : cause;
+  }
+}
+
 export class Requests {
   /** Bytes of bodies that were sent. */
   sent = 0;
@@ -31,9 +40,9 @@ export class Requests {
     this.sent += bodySize(init.body);
     let response: Response;
     try {
-      response = await fetch(this.base + to, { ...init, method, headers });
+      response = await ended(init.signal, fetch(this.base + to, { ...init, method, headers }));
     } catch (cause) {
-      if (init.signal?.aborted) throw cause;
+      if (cause instanceof OvlError) throw cause;
       throw new OvlError("backend-unavailable", `${this.base || "the server"} does not answer; is ovl-server running?`);
     }
     if (response.ok || response.status === 304) return response;

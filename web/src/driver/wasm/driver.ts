@@ -15,6 +15,7 @@ import {
   type Rows,
   type StackDriver,
   type Why,
+  type Work,
   type Written,
 } from "../driver";
 import type { Engine } from "./engine";
@@ -22,6 +23,8 @@ import type { Engine } from "./engine";
 const PAGE = 10_000;
 /** Short pages of a walk let other work of the Worker in between. */
 const STEP = 1000;
+/** So many pieces of an archive become one blob, which need not stay in memory. */
+const PIECES = 64;
 
 export class WasmDriver implements StackDriver {
   readonly can = { stack: true, shared: false };
@@ -157,18 +160,24 @@ export class WasmDriver implements StackDriver {
     return this.discard("/");
   }
 
-  async export({ what, format }: ExportOptions): Promise<Blob> {
-    const bytes = await call(() => this.engine.exportBytes({ what: what as "merged", format }));
-    return new Blob([bytes as BlobPart], { type: format === "zip" ? "application/zip" : "application/x-tar" });
+  async export({ what, format }: ExportOptions, { signal, heard }: Work = {}): Promise<Blob> {
+    const blobs: Blob[] = [];
+    const pieces: BlobPart[] = [];
+    let done = 0;
+    const write = (piece: Uint8Array): void => {
+      if (pieces.push(piece as BlobPart) === PIECES) blobs.push(new Blob(pieces.splice(0)));
+      heard?.((done += piece.length));
+    };
+    await call(() => this.engine.export(write, { what: what as "merged", format, ...(signal && { signal }) }));
+    return new Blob([...blobs, ...pieces], { type: format === "zip" ? "application/zip" : "application/x-tar" });
   }
 
-  async import(archive: Blob): Promise<Import> {
-    const bytes = new Uint8Array(await archive.arrayBuffer());
-    return this.change(() => this.engine.import(bytes));
+  import(archive: Blob, { signal, heard }: Work = {}): Promise<Import> {
+    return this.change(() => this.engine.import(archive, signal && { signal }, heard));
   }
 
-  addZip(name: string, file: Blob | Uint8Array, at?: number): Promise<string> {
-    return call(() => this.engine.addZip(name, file, at === undefined ? {} : { at }));
+  addZip(name: string, file: Blob | Uint8Array, at?: number, { signal, heard }: Work = {}): Promise<string> {
+    return call(() => this.engine.addZip(name, file, { ...(at !== undefined && { at }), ...(signal && { signal }) }, heard));
   }
 
   addTree(name: string, items: Item[], at?: number): Promise<string> {

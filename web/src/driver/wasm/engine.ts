@@ -6,6 +6,6 @@ type Called<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | P
 type Methods =
   | "addZip" | "addTree" | "arrange" | "dropLayer" | "overlay" | "stat" | "statIn" | "list" | "listIn" | "read" | "readIn"
   | "why" | "digest" | "write" | "mkdir" | "symlink" | "link" | "copy" | "rename" | "remove" | "set" | "discard"
-  | "undo" | "redo" | "changes" | "events" | "exportBytes" | "import" | "rows" | "expand" | "collapse" | "rowOf" | "free";
+  | "undo" | "redo" | "changes" | "events" | "export" | "import" | "rows" | "expand" | "collapse" | "rowOf" | "free";
 
 export type Engine = { [M in Methods]: Called<Stack[M]> };
