@@ -116,7 +116,7 @@ pub(crate) struct Transfer {
 
 /// A path in JSON: a text, or bytes in Base64; one leading slash may be left out.
 #[derive(Debug)]
-struct PathText(VPath);
+pub(crate) struct PathText(pub(crate) VPath);
 
 impl<'de> Deserialize<'de> for PathText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

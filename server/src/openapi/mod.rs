@@ -18,7 +18,7 @@ use crate::handlers::{about, changes, edit, entries, events, export, files, heal
         about::api, about::problem, about::openapi, about::openapi_3_0, health::alive, health::ready, health::metrics,
         files::get, files::put, files::patch, files::delete,
         entries::get, edit::put, edit::patch, edit::delete, edit::moves, edit::copies,
-        layers::overlay, layers::list, layers::get, layers::file, layers::entry, why::get,
+        layers::overlay, layers::list, layers::get, layers::file, layers::entry, why::get, why::many,
         changes::list, changes::get, changes::discard, changes::discard_all, export::get, imports::post, events::get,
         mounts::list, mounts::graphdriver,
     ),

@@ -147,6 +147,7 @@ fn texts(schemas: &mut Value) {
     for end in ["from", "to"] {
         refer(&mut schemas["Transfer"]["properties"][end], "PathText");
     }
+    schemas["WhyQuery"]["properties"]["paths"]["items"] = json!({"$ref": "#/components/schemas/PathText"});
     for kind in schemas["NewEntry"]["oneOf"].as_array_mut().into_iter().flatten() {
         kind["additionalProperties"] = false.into();
         if let Some(mode) = kind["properties"].get_mut("mode") {

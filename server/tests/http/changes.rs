@@ -61,6 +61,23 @@ async fn why_tells_what_hides_what() {
 }
 
 #[tokio::test]
+async fn why_is_told_of_many_paths_at_once_in_their_order() {
+    let site = edited().await;
+    let paths = ["/click/types.py", "nowhere", "click/core.py", "/"];
+    let told = site.json("POST", "/v1/why", json!({ "paths": paths })).await;
+    assert_eq!(told.status, 200);
+    let rows = told.value()["rows"].clone();
+    for (at, path) in paths.iter().enumerate() {
+        assert_eq!(rows[at], site.get(&format!("/v1/why/{}", path.trim_start_matches('/'))).await.value());
+    }
+    assert_eq!(rows[4], Value::Null);
+    let many = json!({ "paths": vec!["a"; 1001] });
+    assert_eq!(site.json("POST", "/v1/why", many).await.slug(), "invalid-body");
+    assert_eq!(site.json("POST", "/v1/why", json!({ "paths": ["../a"] })).await.slug(), "invalid-body");
+    assert_eq!(site.json("POST", "/v1/why/click", json!({ "paths": [] })).await.slug(), "method-not-allowed");
+}
+
+#[tokio::test]
 async fn a_discarded_change_shows_what_lies_below_again() {
     let site = edited().await;
     let before = site.get("/v1/layers/lower-1/files/click/core.py").await.body;

@@ -409,6 +409,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tell why many paths look as they do. This only reads; the paths are in the body since an address has no room for them. */
+        post: operations["post_why"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/why/{path}": {
         parameters: {
             query?: never;
@@ -1040,6 +1057,16 @@ export interface components {
             path_b64?: string | null;
             /** @description The layer that shows; missing when nothing does. */
             shown?: string | null;
+        };
+        /** @description Paths to tell about. */
+        WhyQuery: {
+            /** @description Up to 1,000 paths; no symbolic link is followed. */
+            paths: components["schemas"]["PathText"][];
+        };
+        /** @description What is told about some paths. */
+        WhyRows: {
+            /** @description One a path, in the order of the question; also where nothing shows. */
+            rows: components["schemas"]["WhyBody"][];
         };
     };
     responses: {
@@ -2005,6 +2032,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    post_why: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhyQuery"];
+            };
+        };
+        responses: {
+            /** @description What every layer says about each path */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhyRows"];
+                };
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];

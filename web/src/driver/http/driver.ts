@@ -25,6 +25,8 @@ import { OpenTree } from "./tree";
 
 type Schemas = components["schemas"];
 const PAGE = 10_000;
+/** The first page of an open directory: enough to be looked at while the others come. */
+const FIRST = 500;
 const ROW_FIELDS = "path,path_b64,name,kind,size,mode,mtime,layer,shadowed";
 
 export interface Health {
@@ -43,7 +45,7 @@ export class HttpDriver implements OvlDriver {
   constructor(base = "", token?: string) {
     this.requests = new Requests(base, token);
     this.tree = new OpenTree(
-      (path, cursor, hidden) => this.page(path, { cursor, hidden, limit: PAGE }, ROW_FIELDS),
+      (path, cursor, hidden) => this.page(path, { cursor, hidden, limit: cursor === undefined ? FIRST : PAGE }, ROW_FIELDS),
       () => this.grown?.(),
     );
   }
@@ -104,8 +106,9 @@ export class HttpDriver implements OvlDriver {
     throw new OvlError(told.type.split("/").pop() ?? "internal", told.detail, told.path ?? undefined);
   }
 
-  xray(paths: string[]): Promise<Why[]> {
-    return Promise.all(paths.map((path) => this.why(path)));
+  async xray(paths: string[]): Promise<Why[]> {
+    const response = await this.requests.json("POST", "/v1/why", { paths });
+    return ((await response.json()) as Schemas["WhyRows"]).rows;
   }
 
   async changes(): Promise<Change[]> {
