@@ -1,5 +1,6 @@
 /** What shows, and why. */
 import { expect } from "vitest";
+import { unseen } from "../../src/model/hidden";
 import { bytes, type Case } from "./case";
 
 const TWO = ["file1=upper", "file1=lower file2=two"];
@@ -139,6 +140,24 @@ export const reading: Case[] = [
     async run({ driver }) {
       const whys = await driver.xray(["/file2", "/nope", "/file1"]);
       expect(whys.map(({ path, shown }) => `${path}:${shown ?? "-"}`)).toEqual(["/file2:lower-2", "/nope:-", "/file1:lower-1"]);
+    },
+  },
+  {
+    name: "x-ray of nothing asks nothing",
+    lowers: TWO,
+    run: async ({ driver }) => expect(await driver.xray([])).toEqual([]),
+  },
+  {
+    name: "what an opaque directory or a whiteout hides is told by name, layer by layer",
+    lowers: ["d/ d/new=1", "d/ d/a=1 d/sub/ d/sub/x=2"],
+    async run({ driver }) {
+      await driver.remove("/d", true);
+      const told = async () => (await unseen(driver, await driver.why("/d"))).map(({ layer, names }) => `${layer}: ${names.join(" ")}`);
+      expect(await told()).toEqual(["lower-1: new", "lower-2: a sub/"]);
+      await driver.mkdir("/d");
+      expect(await told()).toEqual(["lower-1: new", "lower-2: a sub/"]);
+      await driver.discardAll();
+      expect(await told()).toEqual([]);
     },
   },
   {
