@@ -271,12 +271,25 @@ pub trait Layer: fmt::Debug + Send + Sync {
 
     /// Opens a regular file's content. Refuses what cannot be read, saying why (`UnsupportedEntry`).
     fn open(&self, file: &Node) -> Result<Arc<dyn Blob>>;
+
+    /// Returns what an upper knows of hard links in lowers, where it keeps that (semantics H02).
+    fn links(&self) -> Option<&dyn Links> {
+        None
+    }
+}
+
+/// What an upper knows of hard links in the lowers.
+pub trait Links {
+    /// Returns the upper's object that stands for `node` of a lower, since another of its names was changed.
+    ///
+    /// Refuses what stands for an object of another kind (`Corrupt`), and where it cannot be known (`Unsupported`).
+    fn changed(&self, lower: &dyn Layer, node: &Node) -> Result<Option<Node>>;
 }
 
 /// Writes the methods of [`Layer`] that pass a call on to another layer: all of them, or those that are named.
 macro_rules! forward_layer {
     (|$this:ident| $inner:expr) => {
-        forward_layer!(|$this| $inner; caps root lookup enter list stat_at stat marks xattrs facts facts_at target open);
+        forward_layer!(|$this| $inner; caps root lookup enter list stat_at stat marks xattrs facts facts_at target open links);
     };
     (|$this:ident| $inner:expr; $($method:ident)*) => { $(forward_layer!(@$method $this $inner);)* };
     (@caps $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; caps() -> &$crate::Caps); };
@@ -307,6 +320,7 @@ macro_rules! forward_layer {
     (@open $this:ident $inner:expr) => {
         forward_layer!(@fn $this $inner; open(file: &$crate::Node) -> $crate::Result<std::sync::Arc<dyn $crate::Blob>>);
     };
+    (@links $this:ident $inner:expr) => { forward_layer!(@fn $this $inner; links() -> Option<&dyn $crate::layer::Links>); };
     (@fn $this:ident $inner:expr; $method:ident($($arg:ident: $type:ty),*) -> $answer:ty) => {
         fn $method(&self, $($arg: $type),*) -> $answer {
             let $this = self;

@@ -45,8 +45,8 @@ pub mod testing;
 
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{
-    Allocate, Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Facts, Kind, Layer, Leave, Marks, NameRules, New,
-    Node, Omitted, Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, XattrChange, copy_blob,
+    Allocate, Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Facts, Kind, Layer, Leave, Links, Marks, NameRules,
+    New, Node, Omitted, Opaque, Stat, Step, Stored, Time, WritableLayer, Xattr, XattrChange, copy_blob,
 };
 pub use overlay::Overlay;
 pub use path::{DEPTH_MAX, NAME_MAX, Name, NameBuf, PATH_MAX, VPath, printable};

@@ -206,6 +206,9 @@ fn an_upper_that_cannot_hold_it_refuses_a_redirect() {
         fn open(&self, file: &Node) -> ovl_core::Result<Arc<dyn Blob>> {
             self.0.open(file)
         }
+        fn links(&self) -> Option<&dyn ovl_core::Links> {
+            self.0.links()
+        }
     }
     #[deny(clippy::missing_trait_methods)]
     impl WritableLayer for Plain {

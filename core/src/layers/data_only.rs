@@ -21,7 +21,7 @@ impl DataOnly {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for DataOnly {
-    forward_layer!(|this| this.inner; root lookup enter list stat_at stat marks xattrs facts facts_at target open);
+    forward_layer!(|this| this.inner; root lookup enter list stat_at stat marks xattrs facts facts_at target open links);
 
     fn caps(&self) -> &Caps {
         &self.caps

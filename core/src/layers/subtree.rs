@@ -33,7 +33,7 @@ impl Subtree {
 
 #[deny(clippy::missing_trait_methods)]
 impl Layer for Subtree {
-    forward_layer!(|this| this.inner; caps lookup enter list stat_at stat marks xattrs facts facts_at target open);
+    forward_layer!(|this| this.inner; caps lookup enter list stat_at stat marks xattrs facts facts_at target open links);
 
     fn root(&self) -> Node {
         self.root.clone()

@@ -112,9 +112,21 @@ impl Stack {
     /// Fills in the attributes of a line, or returns `None` when what it tells of has gone.
     fn with_stat(&self, place: &Place, line: Shown) -> Result<Option<Shown>> {
         let hit = place.visible().find(|hit| hit.layer == line.layer && line.stat.is_none());
-        let Some(hit) = hit else { return Ok(Some(line)) };
+        let Some(hit) = hit else { return self.with_links(place, line).map(Some) };
         let stat = self.layers[hit.layer].stat_at(&hit.node, line.name.as_name())?;
-        Ok(stat.map(|stat| Shown { kind: stat.kind, stat: Some(stat), ..line }))
+        let line = stat.map(|stat| Shown { kind: stat.kind, stat: Some(stat), ..line });
+        line.map(|line| self.with_links(place, line)).transpose()
+    }
+
+    /// Tells of a lower's hard link what the upper has for it, where another of its names was changed.
+    fn with_links(&self, place: &Place, line: Shown) -> Result<Shown> {
+        let linked = line.layer > 0 && line.kind != Kind::Dir && line.stat.is_some_and(|stat| stat.nlink > 1);
+        if !linked || self.links().is_none() {
+            return Ok(line);
+        }
+        let found = self.step(place, line.name.as_name(), Look { only: Some(&line), ..Look::default() })?;
+        let Some(hit) = found.top().filter(|hit| self.is_upper(hit.layer)) else { return Ok(line) };
+        Ok(Shown { stat: Some(self.layers[hit.layer].stat(&hit.node)?), layer: hit.layer, ..line })
     }
 
     /// Gives a merged directory the one link that it shows (semantics R06). What is below its topmost part is looked up

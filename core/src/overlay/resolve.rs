@@ -7,6 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
+    layer::Links,
     overlay::{
         LAYERS_MAX,
         list::Shown,
@@ -213,7 +214,32 @@ impl Stack {
         if place.visible().last().is_some_and(|hit| !self.is_upper(hit.layer)) {
             place.data = sought.data();
         }
+        self.heed_links(&mut place, look.wide)?;
         Ok(place)
+    }
+
+    /// Puts what the upper has for a lower's hard link above it: another of its names was changed (semantics H02).
+    fn heed_links(&self, place: &mut Place, wide: Option<usize>) -> Result<()> {
+        let Some(links) = self.links() else { return Ok(()) };
+        let Some(below) = place.top().filter(|hit| hit.layer > 0 && hit.node.kind != Kind::Dir) else { return Ok(()) };
+        let Some(node) = links.changed(&*self.layers[below.layer], &below.node)? else { return Ok(()) };
+        let marks = self.marks(0, &node)?;
+        match wide {
+            // It gives the attributes, what is below the content.
+            _ if marks.metacopy => {}
+            None => place.hits.clear(),
+            Some(depth) => {
+                let hidden = Hidden { by: 0, depth, how: How::Above };
+                place.hits.iter_mut().for_each(|hit| hit.hidden = hit.hidden.or(Some(hidden)));
+            }
+        }
+        place.hits.insert(0, Hit { layer: 0, node, marks, hidden: None });
+        Ok(())
+    }
+
+    /// Returns what the upper knows of hard links in the lowers.
+    pub(super) fn links(&self) -> Option<&dyn Links> {
+        self.layers.first().filter(|_| self.has_upper).and_then(|upper| upper.links())
     }
 
     fn next_base(&self, source: &mut Source<'_>) -> Option<(usize, Node, Option<Hidden>)> {

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Blob, BlobMut, Caps, Entry, Error, ErrorKind, Facts, Layer, Marks, Name, New, Node, Result, Stat, Step, Time,
-    WritableLayer, Xattr,
+    WritableLayer, Xattr, layer::Links,
 };
 
 /// An upper that passes every call on, but one.
@@ -99,6 +99,10 @@ impl Layer for Failing {
 
     fn open(&self, file: &Node) -> Result<Arc<dyn Blob>> {
         self.pass()?.open(file)
+    }
+
+    fn links(&self) -> Option<&dyn Links> {
+        self.inner.links()
     }
 }
 

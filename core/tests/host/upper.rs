@@ -66,7 +66,7 @@ fn an_upper_is_looked_at_in_every_form_while_another_uses_it() {
         overlay.remove(&ctx(), &path("o"), Removal::Tree).unwrap();
         overlay.mkdir(&ctx(), &path("o"), None).unwrap();
         let look = || {
-            let upper = host::upper_to_read(&place.path("u"), "u".into(), None).unwrap();
+            let upper = host::upper_to_read(&place.path("u"), &UpperOptions::default()).unwrap();
             let lower = host::lower(&place.path("l"), LowerOptions::default()).unwrap();
             Overlay::to_read(upper, vec![lower]).unwrap()
         };
@@ -76,7 +76,7 @@ fn an_upper_is_looked_at_in_every_form_while_another_uses_it() {
         let refused = look().mkdir(&ctx(), &path("n"), None).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{name}");
         let other = if form_ == Form::Portable { Form::KernelUser } else { Form::Portable };
-        let error = host::upper_to_read(&place.path("u"), "u".into(), Some(other)).unwrap_err();
+        let error = host::upper_to_read(&place.path("u"), &form(other)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WrongForm, "{name}");
     }
 }

@@ -85,7 +85,7 @@ pub fn open_to_read(args: &StackArgs, nonce: u64) -> Result<Arc<Overlay>, Failur
     let lowers = lowers(args, nonce)?;
     let upper: Arc<dyn Layer> = match directory_of(spec, args)? {
         Some(path) if path.exists() => {
-            let opened = host::upper_to_read(path, name(spec), args.upper_form.map(form));
+            let opened = host::upper_to_read(path, &upper_options(spec, args));
             opened.map_err(|error| unreadable(path, &error))?
         }
         Some(path) if !holder(path).is_dir() => {

@@ -234,7 +234,7 @@ impl Hands {
 
     /// Holds what the engine reads, as the other commands and the server do, against the plain directory.
     fn compare_contents(&self) {
-        let upper = host::upper_to_read(&self.place.path("u"), "u".into(), None).unwrap();
+        let upper = host::upper_to_read(&self.place.path("u"), &UpperOptions::default()).unwrap();
         let overlay = Overlay::to_read(upper, self.layers()).unwrap();
         let mut count = 0;
         for line in overlay.walk(&VPath::root(), WalkOptions::default()).unwrap() {

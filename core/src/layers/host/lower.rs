@@ -5,10 +5,13 @@ use std::{path::Path, sync::Arc};
 use super::{
     failed, fingerprint,
     form::{self, Form},
+    index::Index,
     marks::Namespace,
     native::Native,
     portable::Tree,
     sys::Handle,
+    upper::UpperOptions,
+    work,
 };
 use crate::{Caps, Layer, NameRules, Result, layer::forward_layer};
 
@@ -54,20 +57,35 @@ pub fn lower(path: &Path, options: LowerOptions) -> Result<Arc<HostLower>> {
 ///
 /// Refuses a missing directory (`NotFound`), one in another form than `form` (`WrongForm`), and one whose form this
 /// user can neither see nor choose (`PermissionDenied`): another's marks may be hidden from it.
-pub fn upper_to_read(path: &Path, name: String, form: Option<Form>) -> Result<Arc<HostLower>> {
+pub fn upper_to_read(path: &Path, options: &UpperOptions) -> Result<Arc<HostLower>> {
     let opened = |e| failed("open upper")(e).because(path.display().to_string());
     let root = Handle::root(path).map_err(opened)?;
+    let form = options.form;
     let found = form::found(&root, form)?.map(|chosen| chosen.form);
     if found.is_none() {
         root.check_writable().map_err(opened)?;
     }
     let namespace = found.or(form).map_or_else(|| Some(usual()), Form::namespace);
+    let name = if options.name.is_empty() { super::name_of(path) } else { options.name.clone() };
     let caps = caps(name, &root)?;
     let tree: Box<dyn Layer> = match namespace {
         None => Box::new(Tree::new(root, caps)?),
-        Some(namespace) => Box::new(Native::upper(root, caps, namespace)?),
+        Some(namespace) => {
+            let index = index_of(path, &root, options, namespace)?;
+            Box::new(Native::upper(root, caps, namespace)?.with(index))
+        }
     };
     Ok(Arc::new(HostLower { tree }))
+}
+
+/// Returns the index of hard links that a mount of the kernel has left in the work directory, or keeps there.
+fn index_of(path: &Path, root: &Handle, options: &UpperOptions, namespace: Namespace) -> Result<Option<Index>> {
+    let place = options.work.clone().map_or_else(|| work::beside(path), Ok)?;
+    match Handle::root(&place) {
+        Ok(work) => Index::find(&work, root, namespace.keys()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("open work directory")(error)),
+    }
 }
 
 /// Returns the marks that a mount by this process would heed.

@@ -23,6 +23,10 @@ pub(super) struct Keys {
     pub(super) metacopy: &'static str,
     pub(super) origin: &'static str,
     pub(super) impure: &'static str,
+    /// On the index: the upper that it belongs to.
+    pub(super) upper: &'static str,
+    /// On what the index holds: how many names it has.
+    pub(super) nlink: &'static str,
     /// The form of an upper of ours; the kernel hides it.
     pub(super) form: &'static str,
     /// What the host's object does not hold itself, as a [`super::record::Record`]; the kernel hides it.
@@ -41,6 +45,8 @@ macro_rules! keys {
             metacopy: concat!($namespace, ".overlay.metacopy"),
             origin: concat!($namespace, ".overlay.origin"),
             impure: concat!($namespace, ".overlay.impure"),
+            upper: concat!($namespace, ".overlay.upper"),
+            nlink: concat!($namespace, ".overlay.nlink"),
             form: concat!($namespace, ".overlay.ovl_form"),
             meta: concat!($namespace, ".overlay.ovl_meta"),
             links: $links,

@@ -10,6 +10,7 @@ mod blob;
 mod form;
 #[cfg(target_os = "linux")]
 mod handover;
+mod index;
 mod inode;
 mod kept;
 mod kernel;

@@ -8,6 +8,7 @@ use std::{io, sync::Arc};
 use super::{
     beside,
     blob::{self, HostBlob},
+    index::{self, Index},
     marks::{self, Keys, Namespace},
     object::{self, Object},
     record::Record,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     Blob, Caps, Entry, Error, ErrorKind, Facts, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, Stat, Xattr,
+    layer::Links,
 };
 
 /// A host's directory tree.
@@ -30,6 +32,8 @@ pub(super) struct Native {
     lower: bool,
     /// Whether what is mounted inside the tree is refused (trust T7).
     one_device: bool,
+    /// What the kernel knows of hard links in the lowers, of an upper that it mounts.
+    index: Option<Index>,
 }
 
 impl Native {
@@ -49,7 +53,12 @@ impl Native {
         let raw = root.stat().map_err(super::failed("open"))?;
         let ours = root.xattr(keys.form).map_err(super::failed("open"))?.is_some();
         let root = Object::found(root).node(raw.stat.ino, Kind::Dir);
-        Ok(Self { caps, root, dev: raw.dev, keys, ours, lower: true, one_device })
+        Ok(Self { caps, root, dev: raw.dev, keys, ours, lower: true, one_device, index: None })
+    }
+
+    /// Heeds an index of hard links.
+    pub(super) fn with(self, index: Option<Index>) -> Self {
+        Self { index, ..self }
     }
 
     /// Returns the names of the marks in use.
@@ -93,6 +102,15 @@ impl Native {
         Ok(raw.stat)
     }
 
+    /// Counts the names of what may be in the index, whose mark `read` returns.
+    fn count_links(&self, stat: Stat, read: impl FnOnce(&str) -> io::Result<Option<Vec<u8>>>) -> Result<Stat> {
+        if self.index.is_none() || stat.kind == Kind::Dir {
+            return Ok(stat);
+        }
+        let mark = read(self.keys.nlink).map_err(self.fail("stat"))?;
+        Ok(Stat { nlink: mark.map_or(stat.nlink, |mark| index::count_links(stat.nlink, &mark)), ..stat })
+    }
+
     fn error(&self, kind: ErrorKind, op: &'static str) -> Error {
         Error::new(kind, op).in_layer(&self.caps.name)
     }
@@ -132,6 +150,10 @@ impl Native {
             false => Record::default(),
         };
         let stat = record.apply(stat);
+        let stat = match listing.stats {
+            true => self.count_links(stat, |key| dir.child_xattr(name.as_bytes(), key))?,
+            false => stat,
+        };
         let empty = stat.kind == Kind::File && stat.size == 0;
         let white = stat.kind == Kind::Whiteout || (empty && listing.xwhiteouts && mark(self.keys.whiteout)?.is_some());
         let kind = if white { Kind::Whiteout } else { stat.kind };
@@ -291,7 +313,8 @@ impl Layer for Native {
         if node.kind == Kind::Whiteout {
             return Ok(Stat { kind: Kind::Whiteout, ..stat });
         }
-        Ok(self.record(object)?.apply(stat))
+        let stat = self.record(object)?.apply(stat);
+        self.count_links(stat, |key| object.handle.xattr(key))
     }
 
     fn marks(&self, node: &Node) -> Result<Marks> {
@@ -329,6 +352,7 @@ impl Layer for Native {
             _ => Marks::default(),
         };
         let faithful = record.is_empty();
+        let stat = self.count_links(stat, |key| object.handle.xattr(key))?;
         Ok(Facts { stat, marks, xattrs: self.read_xattrs(&object.handle, record, &names)?, faithful })
     }
 
@@ -355,5 +379,23 @@ impl Layer for Native {
             return Err(blob::no_content().in_layer(&self.caps.name));
         }
         Ok(Arc::new(HostBlob::open(&object::of(file)?.handle).map_err(self.fail("open"))?))
+    }
+
+    fn links(&self) -> Option<&dyn Links> {
+        self.index.is_some().then_some(self)
+    }
+}
+
+impl Links for Native {
+    fn changed(&self, lower: &dyn Layer, node: &Node) -> Result<Option<Node>> {
+        let root = lower.root();
+        // What is no object of the host was not beneath the kernel's mount.
+        let (Some(index), Ok(root), Ok(below)) = (&self.index, object::of(&root), object::of(node)) else {
+            return Ok(None);
+        };
+        let found = index.entry(&root.handle, &below.handle).map_err(|e| e.in_layer(&self.caps.name))?;
+        let Some(handle) = found else { return Ok(None) };
+        let stat = self.on_device(handle.stat().map_err(self.fail("look up"))?)?;
+        Ok(Some(Object::found(handle).node(stat.ino, stat.kind)))
     }
 }

@@ -7,6 +7,8 @@
 
 mod change;
 #[cfg(target_os = "linux")]
+mod handles;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
@@ -21,11 +23,11 @@ use rustix::{
     io::Errno,
 };
 
-#[cfg(target_os = "linux")]
-pub(super) use self::linux::*;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::other::*;
 pub(super) use self::{change::*, place::*};
+#[cfg(target_os = "linux")]
+pub(super) use self::{handles::*, linux::*};
 pub(super) use super::raw::Raw;
 #[cfg(not(target_os = "linux"))]
 pub(super) use super::sys_foreign::*;
