@@ -65,7 +65,7 @@ fn what_cannot_be_written_in_place_is_refused_and_nothing_comes_up() {
 #[test]
 fn a_removed_file_is_read_written_and_changed_by_who_holds_it() {
     let overlay = stack("", &["f=abc"]);
-    let (_, mut held) = overlay.object(&at("f")).unwrap();
+    let mut held = overlay.object(&at("f")).unwrap();
     overlay.remove(&ctx(), &at("f"), Removal::File).unwrap();
     assert_eq!(text(&*overlay.content_of(&held).unwrap()), "abc");
     let writer = overlay.write_object(&ctx(), &mut held, Begin::Kept).unwrap();

@@ -49,15 +49,15 @@ impl Overlay {
 }
 
 impl Dirs {
-    /// Returns the nearest directory above a path that is remembered.
-    pub(super) fn above(&self, path: &VPath) -> Option<Spot> {
+    /// Returns the nearest directory that is remembered: at a path, or above it.
+    pub(super) fn nearest(&self, path: &VPath) -> Option<Spot> {
         let known = self.lock();
         let mut dir = path.clone();
         while !known.spots.is_empty() && !dir.is_root() {
-            dir.pop();
             if let Some(spot) = known.spots.get(&dir) {
                 return Some(spot.clone());
             }
+            dir.pop();
         }
         None
     }

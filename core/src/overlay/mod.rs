@@ -228,7 +228,7 @@ impl Overlay {
 
     pub(crate) fn resolve(&self, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
         let _reading = self.reading();
-        let start = self.dirs.above(path).map_or_else(|| self.stack.start(), Ok)?;
+        let start = self.dirs.nearest(path).map_or_else(|| self.stack.start(), Ok)?;
         let spot = self.stack.resolve(start, path, follow, op)?;
         self.dirs.keep(path, &spot);
         Ok(spot)

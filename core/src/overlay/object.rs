@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     Blob, Change, Error, ErrorKind, Marks, Node, Result, Stat, Step, VPath, Xattr,
-    overlay::{Begin, Ctx, Follow, Hit, Info, Overlay, Place, Spot, copy_up::needs_copy},
+    overlay::{Begin, Ctx, Follow, Hit, Overlay, Place, Spot, copy_up::needs_copy},
 };
 
 /// What stood at a path.
@@ -36,9 +36,10 @@ impl Object {
 
 impl Overlay {
     /// Returns what stands at a path, to be used whatever becomes of the path. No symbolic link is followed at the end.
-    pub fn object(&self, path: &VPath) -> Result<(Info, Object)> {
+    pub fn object(&self, path: &VPath) -> Result<Object> {
         let spot = self.resolve(path, Follow::No, "open")?;
-        Ok((self.info(&spot)?, Object::of(spot)))
+        spot.found("open")?;
+        Ok(Object::of(spot))
     }
 
     /// Returns an object's attributes.

@@ -49,7 +49,7 @@ impl Tree {
     /// Makes what names a directory has durable.
     pub(super) fn sync_dir(&self, ino: u64) -> Result<()> {
         let _still = self.still();
-        let (_, object) = self.overlay.object(&self.path(ino)?)?;
+        let object = self.overlay.object(&self.path(ino)?)?;
         self.overlay.sync(&object)
     }
 

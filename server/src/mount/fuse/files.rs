@@ -102,7 +102,7 @@ impl Tree {
             let (object, writer) = self.overlay.open_mut(ctx, path, begin)?;
             return Ok((object, Content::Write(Arc::new(writer))));
         }
-        let (_, object) = self.overlay.object(path)?;
+        let object = self.overlay.object(path)?;
         let content = Content::Read(self.overlay.content_of(&object)?);
         Ok((object, content))
     }

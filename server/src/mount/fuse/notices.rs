@@ -47,6 +47,10 @@ struct Queue {
 
 impl Notices {
     pub(super) fn push(&self, notices: Vec<Notice>) {
+        // Of most changes the kernel knows, for it asked for them: that must not wake anybody.
+        if notices.is_empty() {
+            return;
+        }
         let mut queue = self.queue();
         for notice in notices {
             if queue.known.insert(notice.clone()) {

@@ -121,7 +121,7 @@ impl Tree {
             table.child(dir, name).filter(|ino| table.is_open(*ino) || table.is_dir(*ino))
         };
         let Some(ino) = ino else { return Ok(()) };
-        let (_, object) = self.overlay.object(&self.at(dir, name)?)?;
+        let object = self.overlay.object(&self.at(dir, name)?)?;
         self.table().hold(ino, object);
         Ok(())
     }
