@@ -5,6 +5,7 @@
 //   node e2e/run.mjs --shots DIR  also takes pictures of every screen, in both themes and at three widths, and the README's
 import { launch } from "./browser.mjs";
 import * as drag from "./drag.mjs";
+import * as heard from "./heard.mjs";
 import * as live from "./live.mjs";
 import * as looks from "./looks.mjs";
 import * as pictures from "./pictures.mjs";
@@ -43,7 +44,7 @@ async function check(name, work, { url = `${server.url}/`, ...options } = {}) {
 }
 
 try {
-  for (const [name, work] of Object.entries({ ...served.checks, ...live.checks, ...tab.checks, ...drag.checks })) await check(name, work);
+  for (const [name, work] of Object.entries({ ...served.checks, ...live.checks, ...tab.checks, ...drag.checks, ...heard.checks })) await check(name, work);
   for (const [name, work] of Object.entries(served.onFiles)) await check(name, work, { url: host.url });
   if (shots) for (const [name, { work, ...options }] of Object.entries(pictures.checks)) await check(name, work, options);
   for (const theme of ["light", "dark"]) {

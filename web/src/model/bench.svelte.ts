@@ -26,6 +26,8 @@ const KEPT = 500;
 const TOGETHER_MS = 40;
 /** So often a listener hears how far long work is. */
 const SPOKEN_MS = 4000;
+/** So many lines of what was said stay. */
+const SPOKEN = 30;
 
 export class Bench {
   overlay = $state.raw<Overlay | undefined>();
@@ -37,8 +39,8 @@ export class Bench {
   /** The row of the selection. */
   cursor = $state(0);
   xray = $state(true);
-  /** For the live region. */
-  said = $state("");
+  /** What is said aloud. Each line is one of its own: the same sentence may come twice, and several at once. */
+  spoken = $state.raw<{ at: number; text: string }[]>([]);
   problem = $state.raw<OvlError | undefined>();
   work = $state.raw<AtWork | undefined>();
   connected = $state(false);
@@ -51,6 +53,7 @@ export class Bench {
   /** Called after each change, to keep the session. */
   settled: (() => void) | undefined;
   private wanted = { start: 0, count: 60 };
+  private lost = false;
   private pending: OvlEvent[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
   private settling: Promise<void> | undefined;
@@ -60,7 +63,7 @@ export class Bench {
     driver.grown = () => void this.look(this.wanted.start, this.wanted.count);
     this.stop = driver.follow(
       (event) => this.heard(event),
-      (up) => (this.connected = up),
+      (up) => this.linked(up),
     );
   }
 
@@ -124,11 +127,11 @@ export class Bench {
       this.work = { what, done, total, cancel };
       if (performance.now() < spoken + SPOKEN_MS) return;
       spoken = performance.now();
-      this.said = `${what}: ${total ? `${Math.floor((100 * done) / total)} %` : size(done)}`;
+      this.say(`${what}: ${total ? `${Math.floor((100 * done) / total)} %` : size(done)}`);
     };
     heard(0);
     const done = await this.act((driver) => change(driver, { signal: ending.signal, heard }).finally(() => (this.work = undefined)));
-    if (ending.signal.aborted && !done) this.said = `${what} was cancelled; nothing was changed.`;
+    if (ending.signal.aborted && !done) this.say(`${what} was cancelled; nothing was changed.`);
     return done;
   }
 
@@ -139,6 +142,11 @@ export class Bench {
     await this.settling;
     this.settling = this.show(this.pending.splice(0));
     await this.settling;
+  }
+
+  say(text: string): void {
+    const at = (this.spoken.at(-1)?.at ?? -1) + 1;
+    this.spoken = [...this.spoken, { at, text }].slice(-SPOKEN);
   }
 
   failed(error: unknown): void {
@@ -152,6 +160,12 @@ export class Bench {
     this.driver.close();
   }
 
+  private linked(up: boolean): void {
+    if (up !== this.connected && (this.lost || !up)) this.say(up ? "The server tells of changes again." : "The server no longer tells of changes; the view is read anew every few seconds.");
+    this.lost ||= !up && this.connected;
+    this.connected = up;
+  }
+
   private heard(event: OvlEvent): void {
     this.pending.push(event);
     clearTimeout(this.timer);
@@ -160,9 +174,9 @@ export class Bench {
 
   private async show(events: OvlEvent[]): Promise<void> {
     const beats = events.length > MOST ? [] : await Promise.all(ordered(events).map((event, at, all) => this.beat(event, all[at + 1])));
-    const say = (sentence: string): void => void (this.said = sentence);
+    const say = (sentence: string): void => this.say(sentence);
     await this.player.play(beats.filter(({ event }) => BEFORE.has(event.kind)), say);
-    if (events.length > MOST) this.said = `${events.length} things happened; the event log has them.`;
+    if (events.length > MOST) this.say(`${events.length} things happened; the event log has them.`);
     const lines = events.map((event) => beats.find((beat) => beat.event === event) ?? { event, sentence: told(event) });
     this.log = [...this.log, ...lines].slice(-KEPT);
     await this.refresh();
