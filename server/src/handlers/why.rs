@@ -1,4 +1,4 @@
-//! `/v1/why`: what every layer holds at a path, which one shows, and what hides the rest.
+//! `/v1/why` and `/v1/lookups`: what every layer holds at a path, which one shows, and what hides the rest.
 
 use axum::{
     extract::State,
@@ -51,7 +51,7 @@ pub(crate) async fn get(State(state): Shared, raw: RawPath) -> Result<Response, 
 }
 
 /// Tell why many paths look as they do. This only reads; the paths are in the body since an address has no room for them.
-#[utoipa::path(post, path = "/v1/why", tag = "layers", request_body = WhyQuery,
+#[utoipa::path(post, path = "/v1/lookups", tag = "layers", request_body = WhyQuery,
     responses((status = 200, description = "What every layer says about each path", body = WhyRows)))]
 pub(crate) async fn many(State(state): Shared, Json(asked): Json<WhyQuery>) -> Result<Json<WhyRows>, Problem> {
     if asked.paths.len() > MOST {

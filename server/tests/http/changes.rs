@@ -64,7 +64,7 @@ async fn why_tells_what_hides_what() {
 async fn why_is_told_of_many_paths_at_once_in_their_order() {
     let site = edited().await;
     let paths = ["/click/types.py", "nowhere", "click/core.py", "/"];
-    let told = site.json("POST", "/v1/why", json!({ "paths": paths })).await;
+    let told = site.json("POST", "/v1/lookups", json!({ "paths": paths })).await;
     assert_eq!(told.status, 200);
     let rows = told.value()["rows"].clone();
     for (at, path) in paths.iter().enumerate() {
@@ -72,9 +72,9 @@ async fn why_is_told_of_many_paths_at_once_in_their_order() {
     }
     assert_eq!(rows[4], Value::Null);
     let many = json!({ "paths": vec!["a"; 1001] });
-    assert_eq!(site.json("POST", "/v1/why", many).await.slug(), "invalid-body");
-    assert_eq!(site.json("POST", "/v1/why", json!({ "paths": ["../a"] })).await.slug(), "invalid-body");
-    assert_eq!(site.json("POST", "/v1/why/click", json!({ "paths": [] })).await.slug(), "method-not-allowed");
+    assert_eq!(site.json("POST", "/v1/lookups", many).await.slug(), "invalid-body");
+    assert_eq!(site.json("POST", "/v1/lookups", json!({ "paths": ["../a"] })).await.slug(), "invalid-body");
+    assert_eq!(site.json("POST", "/v1/why", json!({ "paths": [] })).await.slug(), "method-not-allowed");
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ export class HttpDriver implements OvlDriver {
   }
 
   async xray(paths: string[]): Promise<Why[]> {
-    const response = await this.requests.json("POST", "/v1/why", { paths });
+    const response = await this.requests.json("POST", "/v1/lookups", { paths });
     return ((await response.json()) as Schemas["WhyRows"]).rows;
   }
 
