@@ -70,6 +70,26 @@ export const checks = {
     }
   },
 
+  async "tab: without redirects a directory of a lower is copied, and the level is solved all the same"({ page, url }) {
+    await page.goto(`${url}#/learn/8`);
+    await page.getByText("Your turn").waitFor();
+    await page.locator(".pace select").selectOption("0");
+    await type(page, "mv photos pictures");
+    await page.waitForSelector(cell("/pictures", "upper", "shows"));
+    await page.click('[role=row][data-path="/pictures"]');
+    await page.getByText("Below, photos is asked for instead").waitFor();
+    await page.getByLabel("without redirects").check();
+    await page.waitForSelector(cell("/photos", "lower-1", "shows"));
+    await type(page, "mv photos pictures");
+    await page.getByRole("heading", { name: "Done" }).waitFor();
+    await page.focus("[role=treegrid]");
+    await page.click('[role=row][data-path="/pictures"]');
+    await page.keyboard.press("ArrowRight");
+    await page.waitForSelector(cell("/pictures/sea.txt", "upper", "shows"));
+    await page.waitForSelector(cell("/photos", "upper", "whiteout"));
+    equal(await page.getByText("is asked for instead").count(), 0);
+  },
+
   async "tab: a real wheel is opened, edited, asked why, discarded and exported"({ page, url }) {
     await openWheel(page, url);
     await type(page, "echo '# more' >> click/__init__.py; rm click/_winconsole.py");

@@ -148,7 +148,7 @@ export const levels: Level[] = [
       options: ["none", "all of them"],
       answer: async (driver) => ((await driver.why("/pictures/sea.txt")).shown === "upper" ? "all of them" : "none"),
     },
-    task: "Rename photos to pictures. Then play it again without redirects, and see what the shell says.",
+    task: "Rename photos to pictures. Then play it again without redirects, and see what is copied up.",
     tries: ["mv photos pictures", "ls pictures"],
     goal: { of: "merged", tree: read("pictures/\npictures/sea.txt=waves\\n\npictures/hill.txt=grass\\n") },
     reason: "The upper gets a directory with a redirect: below, ask for photos instead. Without redirects the kernel answers EXDEV, and mv copies.",

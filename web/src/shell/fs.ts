@@ -93,8 +93,17 @@ export class ShellFs implements IFileSystem {
     await this.call("cp", from, () => this.driver.copy(from, to, true));
   }
 
+  /** As `mv` does it: what cannot be renamed from one file system to another is copied, and removed where it was. */
   async mv(from: string, to: string): Promise<void> {
-    await this.call("rename", from, () => this.driver.move(from, to, true));
+    await this.call("rename", from, async () => {
+      try {
+        await this.driver.move(from, to, true);
+      } catch (error) {
+        if (!(error instanceof OvlError && error.code === "cross-layer-rename")) throw error;
+        await this.driver.copy(from, to, true);
+        await this.driver.remove(from, true);
+      }
+    });
   }
 
   async chmod(path: string, mode: number): Promise<void> {

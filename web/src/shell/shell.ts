@@ -13,7 +13,7 @@ export class Shell {
   private readonly bash: Bash;
   cwd = "/";
 
-  constructor(driver: OvlDriver) {
+  constructor(readonly driver: OvlDriver) {
     this.bash = new Bash({ fs: new ShellFs(driver), cwd: "/", env: { HOME: "/", USER: "you" } });
   }
 
