@@ -1,5 +1,6 @@
 // The live view of a server.
 import { equal, ok } from "node:assert/strict";
+import { serve } from "./server.mjs";
 
 const row = (path) => `[role=row][data-path="${path}"]`;
 
@@ -39,6 +40,42 @@ export const checks = {
     await page.keyboard.press("Enter");
     await page.waitForSelector('[data-cell="/file2|upper"].nothing');
     equal(await (await fetch(`${server.url}/v1/files/file2`)).text(), "the lower's file2\n");
+  },
+
+  async "live: where no events come through, the view is read anew"({ page, url, server }) {
+    await page.route("**/v1/events", (route) => route.abort());
+    await page.goto(`${url}#/live`);
+    await page.waitForSelector(row("/file1"));
+    await page.getByText("not connected").waitFor({ state: "attached" });
+    await fetch(`${server.url}/v1/files/unheard`, { method: "PUT", body: "hello" });
+    await page.waitForSelector(row("/unheard"));
+    await page.unroute("**/v1/events");
+    await page.getByText("live", { exact: true }).waitFor();
+    await fetch(`${server.url}/v1/files/unheard`, { method: "DELETE" });
+    await page.waitForSelector(row("/unheard"), { state: "detached" });
+  },
+
+  async "live: a server's token is asked for, a wrong one refused, the right one kept for the tab"({ page }) {
+    const own = await serve("a-token-of-this-test-alone");
+    try {
+      await page.goto(`${own.url}/#/live`);
+      await page.getByRole("heading", { name: "This server asks for a token" }).waitFor();
+      const answer = async (token) => {
+        await page.getByLabel("Token").fill(token);
+        await page.keyboard.press("Enter");
+      };
+      await answer("wrong");
+      await page.getByRole("alert").getByText("not the token").waitFor();
+      await answer("a-token-of-this-test-alone");
+      await page.waitForSelector(row("/file1"));
+      await page.getByText("live", { exact: true }).waitFor(); // The events carry it, too.
+      await type(page, "echo kept > with-token");
+      await page.waitForSelector(row("/with-token"));
+      await page.reload();
+      await page.waitForSelector(row("/with-token"));
+    } finally {
+      await own.end();
+    }
   },
 
   async "live: a page in a lower is shown as text and never run"({ page, url, server }) {

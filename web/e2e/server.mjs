@@ -10,7 +10,8 @@ export const DIST = join(HERE, "../dist/");
 const BINARY = process.env.OVL_SERVER ?? join(HERE, "../../target/debug/ovl-server");
 export const WHEEL = join(HERE, "../../examples/click-8.5.1-py3-none-any.whl");
 
-export async function serve() {
+/** With a token, every request must carry it. */
+export async function serve(token) {
   const home = await mkdtemp(join(tmpdir(), "ovl-e2e-"));
   await mkdir(join(home, "site/notes"), { recursive: true });
   await writeFile(join(home, "site/file1"), "the lower's file1\n");
@@ -20,7 +21,8 @@ export async function serve() {
   await writeFile(join(home, "site/evil.html"), "<script>document.title = 'ran'; window.ran = true</script>");
   const ready = join(home, "ready");
   const args = ["--lower", join(home, "site"), "--lower", WHEEL, "--upper", "mem:", "--listen", "127.0.0.1:0", "--ready-file", ready, "--quiet"];
-  const server = spawn(BINARY, args, { stdio: ["ignore", "inherit", "inherit"] });
+  const env = { ...process.env, ...(token && { OVL_TOKEN: token }) };
+  const server = spawn(BINARY, args, { env, stdio: ["ignore", "inherit", "inherit"] });
   let url = "";
   while (!url.includes("http")) {
     if (server.exitCode !== null) throw new Error(`${BINARY} ended with ${server.exitCode}`);
