@@ -206,7 +206,7 @@ export const checks = {
     await page.getByRole("progressbar", { name: "Exporting merged.zip" }).waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("progressbar").waitFor({ state: "detached" });
-    await page.getByText("Exporting merged.zip was cancelled; nothing was changed.").waitFor({ state: "attached" });
+    await page.getByRole("dialog").getByText("Exporting merged.zip was cancelled; nothing was changed.").waitFor({ state: "attached" });
     equal(await page.locator("[role=alert]").count(), 0);
     await page.getByRole("button", { name: "Close" }).click();
     await type(page, "echo on > note");
