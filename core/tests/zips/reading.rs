@@ -74,6 +74,26 @@ fn deflate64_is_read() {
 }
 
 #[test]
+fn no_member_is_decoded_by_what_is_left_of_another() {
+    // The last block, with fixed codes: three bytes from one byte before the front, and the end.
+    let before_the_front = vec![0b0000_0011, 0b0000_0010, 0, 0];
+    let texts = ["first", "second, and longer", "third"];
+    let mut members: Vec<Member> = texts.iter().map(|text| Member::deflated(text, text.repeat(3000))).collect();
+    members.push(Member::new(b"bad", 8, b"ttt", before_the_front));
+    let layer = open(archive(members)).expect("sound");
+    for _ in 0..3 {
+        for text in texts {
+            assert_eq!(content(&layer, text).expect("read works"), text.repeat(3000).as_bytes());
+            let mut half = vec![0; text.len()];
+            blob(&layer, text).read_at(&mut half, 0).expect("the front reads");
+            assert_eq!(half, text.as_bytes());
+            let error = blob(&layer, "bad").read_at(&mut [0; 3], 0).expect_err("nothing stands before the front");
+            assert_refused(&error, ErrorKind::Corrupt, "no deflate stream", "before the front");
+        }
+    }
+}
+
+#[test]
 fn the_last_bytes_of_a_damaged_member_are_withheld_in_pieces_and_in_one() {
     let bytes = noise(100_000);
     for member in [Member::stored("a", &bytes), Member::deflated("a", &bytes)] {

@@ -122,12 +122,13 @@ impl Member {
         };
         let mut decoder = match slot.take().filter(|decoder| decoder.at <= offset) {
             Some(decoder) => decoder,
-            None => Decoder::new(record.method).ok_or_else(|| corrupt("a member has no method"))?,
+            None => self.zip.decoder(record.method).ok_or_else(|| corrupt("a member has no method"))?,
         };
         decoder.skip(&task, offset)?;
         let got = decoder.read(&task, buf)?;
         if decoder.at == record.size {
             self.zip.set_verified(self.id, self.local.extra);
+            self.zip.spare(decoder);
         } else {
             *slot = Some(decoder);
         }

@@ -1,15 +1,23 @@
 //! What an open archive and its open members have in common.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU16, Ordering},
 };
 
-use super::index::{Index, Record};
+use rawzip::CompressionMethod as Method;
+
+use super::{
+    index::{Index, Record},
+    inflate::Decoder,
+};
 use crate::{Blob, Error, ErrorKind, Result};
 
 /// A member that no full read has verified yet.
 const UNREAD: u16 = 0;
+
+/// The most decoders that wait for a member: for two who read small ones at the same time.
+const SPARES: usize = 2;
 
 pub(super) struct Shared {
     pub(super) source: Arc<dyn Blob>,
@@ -22,12 +30,34 @@ pub(super) struct Shared {
     pub(super) index: Index,
     /// What the first full read of each record's content found, see [`Shared::set_verified`].
     verified: Box<[AtomicU16]>,
+    /// Decoders for deflate that have come to an end: to make one takes longer than to decode a small member.
+    spares: Mutex<Vec<Decoder>>,
 }
 
 impl Shared {
     pub(super) fn new(source: Arc<dyn Blob>, base: u64, stamp: u128, name: String, index: Index) -> Self {
         let verified = index.records.iter().map(|_| AtomicU16::new(UNREAD)).collect();
-        Self { source, base, stamp, name, index, verified }
+        Self { source, base, stamp, name, index, verified, spares: Mutex::default() }
+    }
+
+    /// Returns a decoder at the front of a member, or `None` for a method that no decoder knows.
+    pub(super) fn decoder(&self, method: u16) -> Option<Decoder> {
+        let spare = (Method::new(method) == Method::DEFLATE).then(|| self.spares().pop()).flatten();
+        spare.or_else(|| Decoder::new(method))
+    }
+
+    /// Takes a decoder that has read a member to its end, for the next one.
+    pub(super) fn spare(&self, decoder: Decoder) {
+        let Some(decoder) = decoder.renewed() else { return };
+        let mut spares = self.spares();
+        if spares.len() < SPARES {
+            spares.push(decoder);
+        }
+    }
+
+    // Nothing that can fail is done while it is held.
+    fn spares(&self) -> MutexGuard<'_, Vec<Decoder>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn record(&self, id: u32) -> &Record {
