@@ -1,7 +1,6 @@
 //! The requests of the kernel, each one call of the tree and an answer.
 
 use std::{
-    cell::RefCell,
     ffi::OsStr,
     io,
     os::{fd::BorrowedFd, unix::ffi::OsStrExt},
@@ -25,16 +24,9 @@ use super::{
     files::How,
     names::{Make, how},
     pass::Way,
+    piece::{PIECE, with_piece},
     tree::{Tree, ctx},
 };
-
-/// The most bytes of one write, and what is read ahead.
-pub(super) const PIECE: u32 = 1024 * 1024;
-
-thread_local! {
-    /// What was read last: a buffer of a mebibyte costs more to get from the system than to fill.
-    static PIECES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// What the kernel asks of a tree.
 pub(super) struct Front(pub(super) Arc<Tree>);
@@ -271,13 +263,9 @@ impl Filesystem for Front {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        PIECES.with_borrow_mut(|buf| {
-            buf.resize(buf.len().max(size as usize), 0);
-            let buf = &mut buf[..size as usize];
-            match self.tree().read(&ctx(asker), handle.0, offset, buf) {
-                Ok(got) => reply.data(&buf[..got]),
-                Err(error) => reply.error(told(&error)),
-            }
+        with_piece(size as usize, |buf| match self.tree().read(&ctx(asker), handle.0, offset, buf) {
+            Ok(got) => reply.data(&buf[..got]),
+            Err(error) => reply.error(told(&error)),
         });
     }
 

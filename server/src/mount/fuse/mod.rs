@@ -9,6 +9,7 @@
 //! handles  attr  errno         what is open; words of both sides
 //! device                       the mount itself
 //! pass                         what the kernel reads and writes without us
+//! piece                        the buffer that content is read into
 //! panics                       a worker that fails ends the mount
 //! ```
 //!
@@ -38,6 +39,7 @@ mod names;
 mod notices;
 mod panics;
 mod pass;
+mod piece;
 mod set;
 mod table;
 mod tree;
@@ -115,7 +117,7 @@ pub fn mount(overlay: Arc<Overlay>, at: &Path, options: &Options) -> Result<Moun
     let place = Place::of(at).map_err(failed)?;
     match start(&tree, device, options) {
         Ok((session, messenger)) => {
-            place.read_ahead(front::PIECE);
+            place.read_ahead(piece::PIECE);
             let guard = Guard::new(tree.id, place.clone());
             Ok(Mounted { session: Some(session), messenger: Some(messenger), watch: tree, place, _guard: guard })
         }
