@@ -2,6 +2,7 @@
 //! along when it ends, however it ends.
 #![cfg(all(target_os = "linux", feature = "fuse"))]
 
+mod archives;
 mod coherence;
 mod differential;
 mod handover;

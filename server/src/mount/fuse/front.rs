@@ -123,6 +123,9 @@ impl Filesystem for Front {
         // Without it O_TRUNC would come as a change of length, for which a lower's content is not copied either.
         let _all_offered = config.add_capabilities(wanted & offered);
         let _fits = config.set_max_write(PIECE);
+        if offered.contains(InitFlags::FUSE_NO_OPEN_SUPPORT) {
+            self.0.unasked.allow(&self.0.overlay);
+        }
         if offered.contains(InitFlags::FUSE_PASSTHROUGH) && config.set_max_stack_depth(1).is_ok() {
             let _offered = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH);
             self.0.passes.store(true, Ordering::Release);
@@ -142,6 +145,7 @@ impl Filesystem for Front {
 
     fn forget(&self, _asker: &Request, ino: INodeNo, answers: u64) {
         self.tree().table().forget(ino.0, answers);
+        self.0.unasked.forget(ino.0);
     }
 
     fn getattr(&self, _asker: &Request, ino: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
@@ -236,6 +240,10 @@ impl Filesystem for Front {
     }
 
     fn open(&self, asker: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        if self.0.unasked.is_allowed() {
+            // It opens this one and all others by itself.
+            return reply.error(Errno::ENOSYS);
+        }
         let how = How::of(flags.0);
         if how.truncates && !how.writes {
             // Whether it is in execution the kernel asks only behind this: too late to leave it as it is.
@@ -255,7 +263,7 @@ impl Filesystem for Front {
     fn read(
         &self,
         asker: &Request,
-        _ino: INodeNo,
+        ino: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -263,7 +271,7 @@ impl Filesystem for Front {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        with_piece(size as usize, |buf| match self.tree().read(&ctx(asker), handle.0, offset, buf) {
+        with_piece(size as usize, |buf| match self.tree().read(&ctx(asker), ino.0, handle.0, offset, buf) {
             Ok(got) => reply.data(&buf[..got]),
             Err(error) => reply.error(told(&error)),
         });
@@ -290,6 +298,10 @@ impl Filesystem for Front {
     }
 
     fn flush(&self, _asker: &Request, _ino: INodeNo, handle: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
+        if self.0.unasked.is_allowed() {
+            // Nothing is ever written: it is not to ask again.
+            return reply.error(Errno::ENOSYS);
+        }
         empty(reply, self.tree().flush(handle.0));
     }
 
@@ -415,11 +427,11 @@ impl Filesystem for Front {
         }
     }
 
-    fn lseek(&self, asker: &Request, _ino: INodeNo, handle: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
+    fn lseek(&self, asker: &Request, ino: INodeNo, handle: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
         const DATA: i32 = 3;
         const HOLE: i32 = 4;
         let (Ok(from), DATA | HOLE) = (u64::try_from(offset), whence) else { return reply.error(Errno::EINVAL) };
-        match self.tree().seek(&ctx(asker), handle.0, from, whence == HOLE) {
+        match self.tree().seek(&ctx(asker), ino.0, handle.0, from, whence == HOLE) {
             Ok(Some(at)) => reply.offset(at as i64),
             Ok(None) => reply.error(Errno::ENXIO),
             Err(error) => reply.error(told(&error)),

@@ -9,6 +9,7 @@
 //! handles  attr  errno         what is open; words of both sides
 //! device                       the mount itself
 //! pass                         what the kernel reads and writes without us
+//! unasked                      what it opens without us
 //! piece                        the buffer that content is read into
 //! panics                       a worker that fails ends the mount
 //! ```
@@ -43,6 +44,7 @@ mod piece;
 mod set;
 mod table;
 mod tree;
+mod unasked;
 
 use std::{
     fs, io,

@@ -2,8 +2,9 @@
 //!
 //! It may be given a file that stays where it is: one of the upper, or any when there is none. All who have such a file
 //! open must have it open that way. Who writes it asks us all the same, so that a change is told and takes turns with
-//! others; only a mapping is the kernel's own affair. A lower's file of a writable mount may come up, and the kernel
-//! would go on with the lower's. It takes CAP_SYS_ADMIN, and where that is missing everything goes through us.
+//! others; only a mapping is the kernel's own affair. A lower's file of a writable mount may come up: whoever has it open must
+//! see what is written then (semantics D01, D07), as `tail -f` does, and the kernel has no way to exchange the file that
+//! an open one reads. It takes CAP_SYS_ADMIN, and where that is missing everything goes through us.
 
 use std::{
     io,

@@ -23,6 +23,7 @@ use super::{
     handles::Handles,
     notices::Notices,
     table::{Sight, Table},
+    unasked::Unasked,
 };
 use crate::time;
 
@@ -53,6 +54,7 @@ pub(super) struct Tree {
     pub(super) acls: bool,
     /// Whether the kernel may read and write files of a layer by itself.
     pub(super) passes: AtomicBool,
+    pub(super) unasked: Unasked,
     pub(super) id: u64,
 }
 
@@ -71,6 +73,7 @@ impl Tree {
             room,
             acls,
             passes: AtomicBool::new(false),
+            unasked: Unasked::default(),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
     }
