@@ -291,6 +291,14 @@ fn a_damaged_manifest_is_refused_and_a_foreign_one_is_a_file() {
         ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"dir"}}]}}"#))]),
         ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a%2","kind":"file"}}]}}"#))]),
         ours(vec![Member::stored("a", ""), manifest(&format!(r#"{head}{{"path":"a","kind":"file","link":"b"}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a"}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"file","new":1}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"file","path":"a"}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"file","uid":-1}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"file","uid":07}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"\ud800","kind":"file"}}]}}"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"file"}}]}} more"#))]),
+        ours(vec![Member::stored("a", "1"), manifest(&format!(r#"{head}{{"path":"a","kind":"file"#))]),
     ];
     for bytes in refused {
         let upper = memory("upper", "");
@@ -301,6 +309,24 @@ fn a_damaged_manifest_is_refused_and_a_foreign_one_is_a_file() {
     let overlay = over(upper.clone(), &["b=1"]);
     let done = imported(&overlay, archive(vec![manifest("[]")]), OnConflict::Error).unwrap();
     assert_eq!((done.is_upper, draw(&overlay).as_str()), (false, ".ovl/ .ovl/changes.json=[] b=1"));
+}
+
+#[test]
+fn a_manifest_may_be_written_anew_by_other_programs() {
+    let text = r#"
+        { "version": 1, "format": "ovl-upper", "objects": [
+            { "kind": "file", "path": "\u0061\ud83d\ude00\"\/b", "xattrs": [ ["user.a", "\t"], [ "user.b", "" ] ], "mtime": [-7, 5] },
+            { "kind": "dir", "path": "a\ud83d\ude00\"", "mode": 448, "opaque": "y", "xattrs": [] }
+        ] }"#;
+    let members = vec![Member::stored("a😀\"/b", "1"), Member::stored(".ovl/changes.json", text)];
+    let zip = Archive { comment: b"ovl upper export, version 1".to_vec(), ..Archive::of(members) }.build().bytes;
+    let upper = memory("upper", "");
+    let overlay = over(upper.clone(), &[]);
+    imported(&overlay, zip, OnConflict::Error).unwrap();
+    assert_eq!(draw_layer(&*upper), "a😀\"/! a😀\"/b=1");
+    let info = overlay.entry(&path("a😀\"/b"), Follow::No).unwrap();
+    assert_eq!(info.stat.attrs.mtime, Time { secs: -7, nanos: 5 });
+    assert_eq!(overlay.xattrs(&path("a😀\"/b"), Follow::No).unwrap().len(), 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! Paths, targets and attributes are bytes: those that are not UTF-8, control bytes and the percent sign are written
 //! as `%XX`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{Error, ErrorKind, Kind, Name, Opaque, Result, VPath, Xattr};
 
@@ -21,35 +21,30 @@ pub(crate) const COMMENT: &[u8] = b"ovl upper export, version 1";
 const RESERVED: &[u8] = b".ovl";
 
 /// What the manifest says of one object.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Line {
     pub(crate) path: String,
     pub(crate) kind: Word,
-    #[serde(default)]
     pub(crate) mode: u32,
-    #[serde(default)]
     pub(crate) uid: u32,
-    #[serde(default)]
     pub(crate) gid: u32,
     /// Seconds and nanoseconds.
-    #[serde(default)]
     pub(crate) mtime: (i64, u32),
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<(u32, u32)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) opaque: Option<char>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) redirect: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) xattrs: Vec<(String, String)>,
     /// The path of the object of which this is another name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) link: Option<String>,
 }
 
 /// The word for a kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Word {
     #[default]
@@ -61,6 +56,25 @@ pub(crate) enum Word {
     Char,
     Block,
     Whiteout,
+}
+
+impl Word {
+    pub(crate) const ALL: [Self; 8] =
+        [Self::File, Self::Dir, Self::Symlink, Self::Fifo, Self::Socket, Self::Char, Self::Block, Self::Whiteout];
+
+    /// Returns the word as it is written.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Dir => "dir",
+            Self::Symlink => "symlink",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::Char => "char",
+            Self::Block => "block",
+            Self::Whiteout => "whiteout",
+        }
+    }
 }
 
 /// The manifest as it is written, line by line.

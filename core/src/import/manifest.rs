@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
-use super::corrupt;
+use super::{corrupt, json::Json};
 use crate::{
     Attrs, Device, Kind, Marks, Opaque, Result, Time, VPath, Xattr,
     export::manifest::{Line, Word, unstored_name},
@@ -13,13 +11,9 @@ use crate::{
 /// The most bytes of a manifest that are read: a few hundred an object, for millions of objects.
 const LARGEST: u64 = 1 << 30;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    format: String,
-    version: u32,
-    objects: Vec<Line>,
-}
+/// The fields of a line; the first two must be there.
+const FIELDS: &[&str] =
+    &["path", "kind", "mode", "uid", "gid", "mtime", "device", "opaque", "redirect", "xattrs", "link"];
 
 /// What a manifest says, by path; a line is taken out when its object has been met.
 #[derive(Debug)]
@@ -39,12 +33,7 @@ impl Manifest {
                 got => bytes.extend_from_slice(&piece[..got]),
             }
         }
-        let text: Text =
-            serde_json::from_slice(&bytes).map_err(|e| corrupt(format!("the manifest is damaged: {e}")))?;
-        if (text.format.as_str(), text.version) != ("ovl-upper", 1) {
-            return Err(corrupt(format!("the manifest is of format {} {}", text.format, text.version)));
-        }
-        Self::index(text.objects)
+        Self::index(objects(&mut Json::new(&bytes))?)
     }
 
     fn index(lines: Vec<Line>) -> Result<Self> {
@@ -77,6 +66,65 @@ impl Manifest {
             None => Ok(()),
         }
     }
+}
+
+/// Reads the whole text.
+fn objects(json: &mut Json<'_>) -> Result<Vec<Line>> {
+    let (mut format, mut version, mut lines) = (String::new(), 0, Vec::new());
+    json.object(&["format", "version", "objects"], 3, &mut |json, field| {
+        match field {
+            0 => format = json.string()?,
+            1 => version = json.count()?,
+            _ => json.list(&mut |json| {
+                lines.push(line(json)?);
+                Ok(())
+            })?,
+        }
+        Ok(())
+    })?;
+    json.end()?;
+    if (format.as_str(), version) != ("ovl-upper", 1) {
+        return Err(corrupt(format!("the manifest is of format {format} {version}")));
+    }
+    Ok(lines)
+}
+
+fn line(json: &mut Json<'_>) -> Result<Line> {
+    let mut line = Line::default();
+    json.object(FIELDS, 2, &mut |json, field| {
+        match field {
+            0 => line.path = json.string()?,
+            1 => line.kind = word(&json.string()?)?,
+            2 => line.mode = json.count()?,
+            3 => line.uid = json.count()?,
+            4 => line.gid = json.count()?,
+            5 => {
+                let (secs, nanos) = json.pair(Json::number)?;
+                line.mtime = (secs, u32::try_from(nanos).map_err(|_| corrupt("a time in the manifest is damaged"))?);
+            }
+            6 => line.device = Some(json.pair(Json::count)?),
+            7 => line.opaque = Some(mark(&json.string()?)?),
+            8 => line.redirect = Some(json.string()?),
+            9 => json.list(&mut |json| {
+                line.xattrs.push(json.pair(Json::string)?);
+                Ok(())
+            })?,
+            _ => line.link = Some(json.string()?),
+        }
+        Ok(())
+    })?;
+    Ok(line)
+}
+
+fn word(text: &str) -> Result<Word> {
+    let found = Word::ALL.iter().find(|word| word.as_str() == text);
+    found.copied().ok_or_else(|| corrupt(format!("the manifest tells of a kind {text:?}")))
+}
+
+fn mark(text: &str) -> Result<char> {
+    let mut chars = text.chars();
+    let mark = chars.next().filter(|_| chars.next().is_none());
+    mark.ok_or_else(|| corrupt(format!("the manifest tells of a mark {text:?}")))
 }
 
 /// Returns the attributes; the time of access is that of the content.

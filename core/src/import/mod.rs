@@ -9,6 +9,7 @@
 //!
 //! Either is staged whole and then shown, so that a damaged member, a full disk or a quota changes nothing.
 
+mod json;
 mod manifest;
 mod plain;
 mod tar;

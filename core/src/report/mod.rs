@@ -7,12 +7,14 @@
 //! event    what the overlay did, and what the kernel would leave for it
 //! import   what an import did, and what an archive holds that is not shown
 //! code     the word and the errno of a failure
+//! base64   bytes in Base64
 //! text     bytes, attributes and cursors as JSON has them
 //! time     points in time as RFC 3339 has them
 //! ```
 //!
 //! With the feature `schema` the types describe themselves for OpenAPI.
 
+mod base64;
 mod change;
 mod code;
 mod entry;

@@ -1,11 +1,8 @@
 //! Bytes, attributes and times as JSON has them.
 
-use base64::{
-    Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
 use serde::{Deserialize, Serialize};
 
+use super::base64::{decode, decode_from_url, encode, encode_for_url};
 use crate::VPath;
 
 /// The value of an extended attribute: a text, or bytes in Base64.
@@ -27,7 +24,7 @@ impl AttrValue {
     pub fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Bytes { b64: BASE64_STANDARD.encode(bytes) },
+            Err(_) => Self::Bytes { b64: encode(bytes) },
         }
     }
 
@@ -35,7 +32,7 @@ impl AttrValue {
     pub fn bytes(self) -> Option<Vec<u8>> {
         match self {
             Self::Text(text) => Some(text.into_bytes()),
-            Self::Bytes { b64 } => BASE64_STANDARD.decode(b64).ok(),
+            Self::Bytes { b64 } => decode(&b64),
         }
     }
 }
@@ -44,7 +41,7 @@ impl AttrValue {
 pub fn readable(bytes: &[u8]) -> (String, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), None),
-        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), Some(BASE64_STANDARD.encode(bytes))),
+        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), Some(encode(bytes))),
     }
 }
 
@@ -56,10 +53,10 @@ pub fn readable_path(path: &VPath) -> (String, Option<String>) {
 
 /// Returns the cursor of a page that ended at a path.
 pub fn cursor(path: &VPath) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(path.as_bytes())
+    encode_for_url(path.as_bytes())
 }
 
 /// Reads what [`cursor`] wrote, `None` for anything else.
 pub fn read_cursor(cursor: &str) -> Option<VPath> {
-    VPath::parse(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+    VPath::parse(&decode_from_url(cursor)?).ok()
 }
