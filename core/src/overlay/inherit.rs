@@ -33,12 +33,12 @@ impl Overlay {
         let attrs = ctx.attrs(kind, mode);
         let Some(hit) = spot.dirs.last().and_then(Place::top) else { return Ok((attrs, Vec::new())) };
         let layer = &self.stack.layers[hit.layer];
-        let dir = layer.stat(&hit.node)?.attrs;
-        let mut attrs = from_directory(&dir, kind, attrs);
         if !ctx.faithful || kind == Kind::Symlink {
-            return Ok((attrs, Vec::new()));
+            return Ok((from_directory(&layer.stat(&hit.node)?.attrs, kind, attrs), Vec::new()));
         }
-        let Some(default) = layer.xattrs(&hit.node)?.into_iter().find(|known| *known.name == *DEFAULT) else {
+        let dir = layer.facts(&hit.node)?;
+        let mut attrs = from_directory(&dir.stat.attrs, kind, attrs);
+        let Some(default) = dir.xattrs.into_iter().find(|known| *known.name == *DEFAULT) else {
             return Ok((attrs, Vec::new()));
         };
         let asked = Ctx { umask: 0, ..ctx.clone() }.attrs(kind, mode).mode;

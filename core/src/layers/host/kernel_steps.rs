@@ -10,10 +10,10 @@ use super::{
     kernel::Kernel,
     object::{self, Object},
     slot::Slot,
-    stage::Temp,
+    stage::{self, Temp},
     sys::{Handle, Raw},
 };
-use crate::{Error, ErrorKind, Kind, Leave, Name, NameBuf, Node, Result, Step};
+use crate::{Error, ErrorKind, Kind, Leave, Name, NameBuf, Node, Result, Stat, Step};
 
 /// One end of a step: a directory of the upper and a name in it.
 #[derive(Clone, Copy)]
@@ -80,15 +80,15 @@ impl Kernel {
         if temp.copied_up {
             self.mark_impure(at.dir)?;
         }
-        let before = at.dir.stat().map_err(failed("place"))?.stat.attrs;
+        let before = quiet.then(|| at.dir.stat().map_err(failed("place"))).transpose()?;
         let slot = beside_slot(&object, node.id);
         self.announce(at.dir, at.name, &slot)?;
         self.put(&temp.name, node.kind == Kind::Dir, at).map_err(failed("place"))?;
         temp.place();
         self.tidy(at.dir, at.name, &slot)?;
         at.keep(&object)?;
-        if quiet {
-            at.dir.set_times(Some(before.atime), Some(before.mtime)).map_err(failed("restore times"))?;
+        if let Some(Raw { stat: Stat { attrs, .. }, .. }) = before {
+            at.dir.set_times(Some(attrs.atime), Some(attrs.mtime)).map_err(failed("restore times"))?;
         }
         self.note_placed(object.clone(), node);
         self.note(at)
@@ -144,17 +144,27 @@ impl Kernel {
     }
 
     fn remove(&self, at: Place<'_>, leave: Leave) -> Result<()> {
-        let gone = match (leave, self.look_kind(at)?) {
-            (Leave::Whiteout, None) => self.stage.whiteout(at.dir, at.name),
-            (Leave::Whiteout, Some(Kind::Whiteout)) => Ok(()),
-            (Leave::Whiteout, Some(kind)) => self.cover(at, kind),
-            (Leave::Nothing, None) => return Err(Error::new(ErrorKind::NotFound, "remove").at_bytes(at.name)),
-            (Leave::Nothing, Some(Kind::Dir)) => self.remove_dir(at),
-            (Leave::Nothing, Some(_)) => at.dir.unlink(at.name),
+        let gone = match leave {
+            Leave::Nothing => self.vacate(at),
+            Leave::Whiteout => match self.look_kind(at)? {
+                None => self.stage.whiteout(at.dir, at.name),
+                Some(Kind::Whiteout) => Ok(()),
+                Some(kind) => self.cover(at, kind),
+            },
         };
         gone.map_err(failed("remove"))?;
         self.tidy(at.dir, at.name, &Slot::default())?;
         self.note(at)
+    }
+
+    /// Leaves nothing there. Which call takes it away the first one tells, so that nobody need look before.
+    fn vacate(&self, at: Place<'_>) -> io::Result<()> {
+        match at.dir.unlink(at.name) {
+            Err(error) if stage::is_dir(&error) && at.dir.child_stat(at.name)?.stat.kind == Kind::Dir => {
+                self.remove_dir(at)
+            }
+            gone => gone,
+        }
     }
 
     fn look_kind(&self, at: Place<'_>) -> Result<Option<Kind>> {
@@ -181,15 +191,17 @@ impl Kernel {
     }
 
     fn move_to(&self, from: Place<'_>, to: Place<'_>, leave: Leave) -> Result<()> {
-        let source = from.find("move")?;
         let target = to.look()?;
-        if target.is_some_and(|target| target.id() == source.id() && source.stat.kind != Kind::Dir) {
+        // Over nothing, what is moved need not be known, unless it cannot carry its record.
+        let known = target.is_some() || self.native.keys().links.is_some();
+        let source = known.then(|| from.find("move")).transpose()?;
+        let is_dir = source.is_some_and(|source| source.stat.kind == Kind::Dir);
+        if !is_dir && source.zip(target).is_some_and(|(source, target)| source.id() == target.id()) {
             return self.remove(from, leave);
         }
         self.mark_moved(from, to)?;
-        let slot = self.slot_at(from.dir, from.name, &source)?;
+        let slot = source.map_or_else(|| Ok(Slot::default()), |raw| self.slot_at(from.dir, from.name, &raw))?;
         self.announce(to.dir, to.name, &slot)?;
-        let is_dir = source.stat.kind == Kind::Dir;
         let target = self.clear_target(to, is_dir, target.map(|target| target.stat.kind));
         let moved = target.and_then(|target| match (leave, target) {
             (Leave::Whiteout, Some(Kind::Whiteout)) => from.dir.exchange(from.name, to.dir, to.name),
@@ -238,8 +250,11 @@ impl Kernel {
         self.stage.dir().exchange(temp.name.as_bytes(), at.dir, at.name)
     }
 
-    /// Marks the new parent of a copied-up object (N18).
+    /// Marks the new parent of a copied-up object (N18); its old one has been marked.
     fn mark_moved(&self, from: Place<'_>, to: Place<'_>) -> Result<()> {
+        if from.node.id == to.node.id {
+            return Ok(());
+        }
         let origin = from.dir.child_xattr(from.name, self.native.keys().origin);
         match origin.map_err(failed("read mark"))? {
             Some(_) => self.mark_impure(to.dir),

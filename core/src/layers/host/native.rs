@@ -75,9 +75,12 @@ impl Native {
         }
     }
 
-    /// Returns the names of an object's own marks, or an error of the host.
-    fn has(&self, handle: &Handle, mark: &str) -> Result<bool> {
-        Ok(handle.xattr(mark).map_err(super::failed("read mark"))?.is_some())
+    /// Returns the record of an object that has attributes of these names.
+    fn recorded(&self, object: &Object, names: &[Box<[u8]>]) -> Result<Record> {
+        match object.beside.is_some() || has(names, self.keys.meta) {
+            true => self.record(object),
+            false => Ok(Record::default()),
+        }
     }
 
     /// Returns what a found object is: an empty file may be a whiteout (L09, L10) or stand for a device.
@@ -85,10 +88,11 @@ impl Native {
         if stat.kind != Kind::File || stat.size != 0 {
             return Ok(stat.kind);
         }
-        if self.has(&object.handle, self.keys.whiteout)? {
+        let names = self.names(&object.handle)?;
+        if has(&names, self.keys.whiteout) {
             return Ok(Kind::Whiteout);
         }
-        Ok(self.record(object)?.kind.unwrap_or(Kind::File))
+        Ok(self.recorded(object, &names)?.kind.unwrap_or(Kind::File))
     }
 
     /// Refuses what lies on another device when asked to; else tells equal inode numbers of two devices apart.
@@ -184,7 +188,7 @@ impl Native {
 
     /// Returns the marks of an object that has attributes of these names.
     fn read_marks(&self, handle: &Handle, kind: Kind, names: &[Box<[u8]>]) -> Result<Marks> {
-        let get = |key: &str| match names.iter().any(|name| **name == *key.as_bytes()) {
+        let get = |key: &str| match has(names, key) {
             true => handle.xattr(key).map_err(self.fail("read marks")),
             false => Ok(None),
         };
@@ -199,6 +203,10 @@ impl Native {
         found.redirect = redirect.map_err(|e| e.in_layer(&self.caps.name))?;
         Ok(found)
     }
+}
+
+fn has(names: &[Box<[u8]>], name: &str) -> bool {
+    names.iter().any(|known| **known == *name.as_bytes())
 }
 
 /// What a listing must find out beyond names and kinds.
@@ -335,7 +343,8 @@ impl Layer for Native {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         let object = object::of(node)?;
-        self.read_xattrs(&object.handle, self.record(object)?, &self.names(&object.handle)?)
+        let names = self.names(&object.handle)?;
+        self.read_xattrs(&object.handle, self.recorded(object, &names)?, &names)
     }
 
     fn facts(&self, node: &Node) -> Result<Facts> {
@@ -345,7 +354,7 @@ impl Layer for Native {
         if self.is_plain(node.kind, &names) {
             return Ok(plain(stat));
         }
-        let record = self.record(object)?;
+        let record = self.recorded(object, &names)?;
         let stat = if node.kind == Kind::Whiteout { Stat { kind: node.kind, ..stat } } else { record.apply(stat) };
         let marks = match node.kind {
             Kind::Dir | Kind::File => self.read_marks(&object.handle, node.kind, &names)?,

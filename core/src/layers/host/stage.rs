@@ -166,7 +166,7 @@ pub(super) fn remove_all(dir: &Handle, name: &[u8]) -> io::Result<()> {
 }
 
 /// Returns whether unlinking may have failed because a directory stands there: systems differ in how they say it.
-fn is_dir(error: &io::Error) -> bool {
+pub(super) fn is_dir(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::PermissionDenied)
 }
 
