@@ -62,6 +62,16 @@ impl Dirs {
         None
     }
 
+    /// Returns whether what stands at a path is remembered.
+    pub(super) fn has(&self, path: &VPath) -> bool {
+        self.lock().spots.contains_key(path)
+    }
+
+    /// Returns what stands at a path, if it is a directory that is remembered.
+    pub(super) fn place(&self, path: &VPath) -> Option<Place> {
+        self.lock().spots.get(path).map(|spot| spot.place.clone())
+    }
+
     /// Remembers the directory in which `path` was looked up, unless a symbolic link was on the way.
     pub(super) fn keep(&self, path: &VPath, found: &Spot) {
         let mut known = self.lock();

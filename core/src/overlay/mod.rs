@@ -25,6 +25,7 @@ mod rename;
 mod resolve;
 mod set;
 mod staging;
+mod told;
 mod unpack;
 mod walk;
 mod why;
@@ -39,7 +40,7 @@ use std::{
     },
 };
 
-use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, Stat, VPath, WritableLayer, Xattr};
+use crate::{Blob, Error, ErrorKind, Kind, Layer, Name, Result, Stat, VPath, WritableLayer};
 
 pub use content::{At, PutOptions, Upload};
 pub use ctx::{Ctx, Deed, Done, Event, Info, Tag, When};
@@ -205,13 +206,6 @@ impl Overlay {
         self.stack.layers[hit.layer].target(&hit.node).map_err(|e| e.or_at(path))
     }
 
-    /// Returns the extended attributes, sorted by name.
-    pub fn xattrs(&self, path: &VPath, follow: Follow) -> Result<Vec<Xattr>> {
-        let spot = self.resolve(path, follow, "read attributes")?;
-        let hit = spot.found("read attributes")?;
-        self.stack.layers[hit.layer].xattrs(&hit.node).map_err(|e| e.or_at(path))
-    }
-
     /// Returns what every layer holds at a path, which one shows and what hides the rest.
     pub fn why(&self, path: &VPath) -> Result<Why> {
         let _reading = self.reading();
@@ -240,12 +234,16 @@ impl Overlay {
         Ok(self.info_with(spot, hit, stat))
     }
 
+    /// Returns the attributes that show at a spot with this topmost hit.
+    fn stat_shown(&self, spot: &Spot, top: &Hit) -> Result<Stat> {
+        let stat = self.stack.layers[top.layer].stat(&top.node).map_err(|e| e.or_at(&spot.path))?;
+        Ok(spot.place.shown(stat))
+    }
+
     /// Returns what shows at a spot whose topmost hit has these attributes.
-    pub(crate) fn info_with(&self, spot: &Spot, top: &Hit, mut stat: Stat) -> Info {
+    pub(crate) fn info_with(&self, spot: &Spot, top: &Hit, stat: Stat) -> Info {
         let tag = Tag::of(&*self.stack.layers[top.layer], &stat);
-        if spot.place.is_merged() {
-            stat.nlink = 1;
-        }
+        let stat = spot.place.shown(stat);
         let layers = spot.place.visible().map(|hit| hit.layer).collect();
         Info { path: spot.path.clone(), stat, layers, tag }
     }

@@ -20,6 +20,12 @@ impl Object {
         Self { path: spot.path, place: spot.place }
     }
 
+    /// Returns an object of the upper that shows alone.
+    pub(super) fn of_upper(path: VPath, node: Node) -> Self {
+        let hit = Hit { layer: 0, node, marks: Marks::default(), hidden: None };
+        Self { path, place: Place { hits: vec![hit], ..Place::default() } }
+    }
+
     /// Returns the layer that gives the attributes, 0 on top.
     pub fn layer(&self) -> Option<usize> {
         self.place.top().map(|hit| hit.layer)
@@ -84,8 +90,7 @@ impl Overlay {
         if needs_copy(&self.stack, &object.place) {
             self.upper("open").map_err(|e| e.or_at(&object.path))?;
             let copy = self.stage_to_write(&object.spot(), begin)?;
-            let hit = Hit { layer: 0, node: copy.node, marks: Marks::default(), hidden: None };
-            object.place = Place { hits: vec![hit], ..Place::default() };
+            *object = Object::of_upper(object.path.clone(), copy.node);
         }
         Ok(object.top()?.node.clone())
     }

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, VPath, WritableLayer,
+    Error, ErrorKind, Kind, Layer, Marks, Name, NameBuf, Node, Opaque, Result, Stat, VPath, WritableLayer,
     layer::Links,
     overlay::{
         LAYERS_MAX,
@@ -88,6 +88,11 @@ impl Place {
     /// Returns whether several layers contribute to a directory.
     pub(crate) fn is_merged(&self) -> bool {
         self.is_dir() && self.visible().count() > 1
+    }
+
+    /// Returns the attributes as they show: a merged directory has one link (semantics R06).
+    pub(super) fn shown(&self, stat: Stat) -> Stat {
+        if self.is_merged() { Stat { nlink: 1, ..stat } } else { stat }
     }
 }
 
@@ -289,7 +294,7 @@ impl Stack {
     }
 
     /// Resolves a path within the merged tree, following symbolic links on the way (at most 40, else `Loop`), from
-    /// `start`: the root or a directory above.
+    /// `start`: the root, a directory above, or the one that is there.
     pub(crate) fn resolve(&self, start: Spot, path: &VPath, follow: Follow, op: &'static str) -> Result<Spot> {
         self.walk(start, path, follow, op).map_err(|e| e.or_at(path))
     }

@@ -5,7 +5,7 @@
 use crate::{
     Device, Error, ErrorKind, Kind, Marks, Name, New, Node, Opaque, Result, Step, Time, VPath,
     overlay::{
-        Ctx, Deed, Done, Follow, Info, Overlay, Place, Spot, Tag,
+        Ctx, Deed, Done, Follow, Info, Object, Overlay, Place, Spot, Tag,
         copy_up::{Content, Copy, needs_copy},
     },
 };
@@ -145,7 +145,7 @@ impl Overlay {
     ///
     /// Refuses a taken name (`AlreadyExists`) and a missing parent (`NotFound`).
     pub fn mkdir(&self, ctx: &Ctx, path: &VPath, mode: Option<u32>) -> Result<Done> {
-        self.create(ctx, path, "make directory", Kind::Dir, mode, Device::default(), b"")
+        self.create(ctx, path, "make directory", Kind::Dir, mode, Device::default(), b"").map(|(done, _)| done)
     }
 
     /// Makes the missing ones of a path's directories; those that stand are left alone.
@@ -170,7 +170,7 @@ impl Overlay {
         if target.len() >= crate::PATH_MAX {
             return Err(Error::new(ErrorKind::NameTooLong, "make link").at(path));
         }
-        self.create(ctx, path, "make link", Kind::Symlink, None, Device::default(), target)
+        self.create(ctx, path, "make link", Kind::Symlink, None, Device::default(), target).map(|(done, _)| done)
     }
 
     /// Makes a fifo, a socket or a device. Refuses the device 0/0, which would be a whiteout (semantics W08).
@@ -179,11 +179,17 @@ impl Overlay {
         if whiteout || !matches!(kind, Kind::Fifo | Kind::Socket | Kind::Char | Kind::Block) {
             return Err(Error::new(ErrorKind::PermissionDenied, "make node").at(path));
         }
-        self.create(ctx, path, "make node", kind, mode, rdev, b"")
+        self.create(ctx, path, "make node", kind, mode, rdev, b"").map(|(done, _)| done)
     }
 
     /// Makes an empty file. Refuses a taken name (`AlreadyExists`) and a missing parent (`NotFound`).
     pub fn make_file(&self, ctx: &Ctx, path: &VPath, mode: Option<u32>) -> Result<Done> {
+        self.make_object(ctx, path, mode).map(|(done, _)| done)
+    }
+
+    /// Makes an empty file, and returns it too, to be used whatever becomes of its name. Refuses what
+    /// [`Overlay::make_file`] refuses.
+    pub fn make_object(&self, ctx: &Ctx, path: &VPath, mode: Option<u32>) -> Result<(Done, Object)> {
         self.create(ctx, path, "make file", Kind::File, mode, Device::default(), b"")
     }
 
@@ -197,8 +203,9 @@ impl Overlay {
         mode: Option<u32>,
         rdev: Device,
         target: &[u8],
-    ) -> Result<Done> {
-        self.change(path, op, || {
+    ) -> Result<(Done, Object)> {
+        let mut made = None;
+        let done = self.change(path, op, || {
             let mut spot = self.resolve(path, Follow::No, op)?;
             self.must_hold(ctx, &spot, path, op)?;
             self.vacant(&spot, op)?;
@@ -211,9 +218,12 @@ impl Overlay {
             let node = self.upper(op)?.stage(&new)?;
             let step = Step::Place { node: &node, dir: &dir, name: last_name(&spot.path)?, quiet: false };
             self.commit(&[step], ctx.now)?;
-            let report = Report::of(Deed::Created, &spot.path);
-            Ok(if opaque == Opaque::Yes { report.and(Deed::Opaque, &spot.path) } else { report })
-        })
+            let report = Report::of(Deed::Created, &spot.path).at(&node);
+            let report = if opaque == Opaque::Yes { report.and(Deed::Opaque, &spot.path) } else { report };
+            made = Some(Object::of_upper(spot.path, node));
+            Ok(report)
+        })?;
+        Ok((done, made.expect("what is done has been made")))
     }
 
     /// Refuses a name at which something shows, or that the upper takes for another one.

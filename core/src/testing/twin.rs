@@ -38,7 +38,10 @@ fn portrait(overlay: &Arc<Overlay>) -> String {
     let mut text = draw(overlay);
     for line in overlay.walk(&VPath::root(), WalkOptions::default()).expect("the twin works") {
         let (path, _) = line.expect("the twin works");
-        let mode = overlay.entry(&path, Follow::No).expect("the twin works").stat.attrs.mode;
+        let info = overlay.entry(&path, Follow::No).expect("the twin works");
+        let told = overlay.stat(&path).expect("the twin works");
+        assert_eq!(told, Some((info.stat, info.layers[0])), "{path}");
+        let mode = info.stat.attrs.mode;
         let value = overlay.xattrs(&path, Follow::No).expect("the twin works").into_iter().find(|x| &*x.name == XATTR);
         text += &format!("\n{path} {mode:o} {:?}", value.map(|x| x.value));
     }

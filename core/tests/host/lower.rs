@@ -290,6 +290,55 @@ fn a_directory_closed_to_us_is_an_error_not_an_absence() {
 }
 
 #[test]
+fn what_is_told_by_name_is_what_a_lookup_finds() {
+    let place = Place::new();
+    let mark = |path: &str, name: &str, value: &[u8]| {
+        setxattr(place.path(path), name, value, XattrFlags::empty()).unwrap();
+    };
+    // Each mark that can make a name of a layer something else than its inode says, and each that cannot.
+    for layer in ["l", "m"] {
+        for dir in ["d", "x", "o"] {
+            for name in ["plain", "white", "gone", "meta", "sent", "noted"] {
+                place.file(&format!("{layer}/{dir}/{name}"), if name == "plain" { layer } else { "" });
+            }
+            symlink("plain", place.path(&format!("{layer}/{dir}/link"))).unwrap();
+            place.dir(&format!("{layer}/{dir}/sub"));
+        }
+        mark(&format!("{layer}/x"), "user.overlay.opaque", b"x");
+        for dir in ["d", "x", "o"] {
+            mark(&format!("{layer}/{dir}/gone"), "user.overlay.whiteout", b"");
+            mark(&format!("{layer}/{dir}/meta"), "user.overlay.metacopy", b"");
+            mark(&format!("{layer}/{dir}/sent"), "user.overlay.metacopy", b"");
+            mark(&format!("{layer}/{dir}/sent"), "user.overlay.redirect", b"plain");
+            mark(&format!("{layer}/{dir}/noted"), "user.note", b"1");
+        }
+    }
+    mark("l/o", "user.overlay.opaque", b"y");
+    place.file("m/d/below", "shows");
+    place.file("m/o/below", "is hidden");
+    let open = |name: &str| {
+        let options = LowerOptions { namespace: Some(Namespace::User), ..LowerOptions::default() };
+        host::lower(&place.path(name), options).unwrap() as std::sync::Arc<dyn Layer>
+    };
+    let overlay = Overlay::new(None, vec![open("l"), open("m")], Policy::default(), None).unwrap();
+    overlay.remember_dirs(100);
+    for dir in ["", "d/", "x/", "o/"] {
+        for name in ["plain", "white", "gone", "meta", "sent", "noted", "link", "sub", "below", "none", "d"] {
+            let path = VPath::parse(format!("{dir}{name}").as_bytes()).unwrap();
+            // The first lookup finds the directory; what comes behind it may go by name.
+            let found = overlay.entry(&path, Follow::No).map_err(|e| e.kind());
+            let shown = found.map(|info| Some((info.stat, info.layers[0])));
+            let shown = shown.or_else(|kind| if kind == ErrorKind::NotFound { Ok(None) } else { Err(kind) });
+            assert_eq!(overlay.stat(&path).map_err(|e| e.kind()), shown, "{path}");
+            let noted = overlay.xattrs(&path, Follow::No).map(|all| all.len()).map_err(|e| e.kind());
+            let expected =
+                shown.and_then(|shown| shown.map(|_| usize::from(name == "noted")).ok_or(ErrorKind::NotFound));
+            assert_eq!(noted, expected, "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_directory_that_is_remembered_shows_as_it_was_until_it_is_forgotten() {
     let place = Place::new();
     place.file("l/d/f", "old");

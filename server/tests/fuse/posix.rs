@@ -6,12 +6,15 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 
 use ovl_core::{Overlay, layers::memory::Memory, overlay::Policy};
 use rustix::{
     fs::{FallocateFlags, FlockOperation, Mode, OFlags, SeekFrom, XattrFlags, fallocate, seek},
     io::Errno,
+    process::{Gid, Uid},
+    thread::{set_thread_res_gid, set_thread_res_uid},
 };
 
 use crate::{
@@ -210,6 +213,27 @@ fn a_write_by_another_user_takes_setuid_and_setgid_away() {
         fs::set_permissions(root.join("suid"), fs::Permissions::from_mode(0o4777)).unwrap();
         fs::write(root.join("suid"), "root").unwrap();
         fs::metadata(root.join("suid")).unwrap().mode()
+    });
+}
+
+#[test]
+fn a_new_file_has_the_rights_that_it_is_made_with() {
+    in_private!();
+    let beside = Beside::new(|root| {
+        fs::create_dir(root.join("d")).unwrap();
+        fs::set_permissions(root.join("d"), fs::Permissions::from_mode(0o777)).unwrap();
+    });
+    beside.same(|root| {
+        let path = root.join("d/new");
+        let make = || {
+            set_thread_res_gid(Gid::from_raw(4243), Gid::from_raw(4243), Gid::from_raw(4243)).unwrap();
+            set_thread_res_uid(Uid::from_raw(4242), Uid::from_raw(4242), Uid::from_raw(4242)).unwrap();
+            // Nothing is emptied that was not there.
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o6711).open(&path).unwrap();
+        };
+        thread::scope(|scope| scope.spawn(make).join()).unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        (meta.mode(), meta.uid(), meta.gid(), meta.len())
     });
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use fuser::{Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 use ovl_core::{
-    ErrorKind, Kind, Result, VPath,
-    overlay::{Detail, Follow, Info, Shown},
+    ErrorKind, Kind, Result, Stat, VPath,
+    overlay::{Detail, Shown},
 };
 
 use super::{
@@ -85,8 +85,8 @@ impl Tree {
             }
         }
         for (place, line) in snapshot.from(from) {
-            let Some(info) = self.fresh(&snapshot, line)? else { continue };
-            let found = self.known(dir.ino, line.name.as_name(), &info);
+            let Some((stat, layer)) = self.fresh(&snapshot, line)? else { continue };
+            let found = self.known(dir.ino, line.name.as_name(), &stat, layer);
             let name = OsStr::from_bytes(line.name.as_bytes());
             if reply.add(found.ino, place, name, &TTL, &found, Generation(0)) {
                 self.table().forget(found.ino.0, 1);
@@ -97,16 +97,14 @@ impl Tree {
     }
 
     /// Returns what a line of a snapshot shows now, or `None` when that is nothing.
-    fn fresh(&self, snapshot: &Snapshot, line: &Shown) -> Result<Option<Info>> {
-        let Some(dir) = &snapshot.path else { return Ok(None) };
-        let path = dir.join(line.name.as_name());
-        if let Some((stat, tag)) = line.stat.zip(self.overlay.tag(line)).filter(|_| snapshot.stamp == self.stamp()) {
-            return Ok(Some(Info { path, stat, layers: vec![line.layer], tag }));
+    fn fresh(&self, snapshot: &Snapshot, line: &Shown) -> Result<Option<(Stat, usize)>> {
+        if let Some(stat) = line.stat.filter(|_| snapshot.stamp == self.stamp()) {
+            return Ok(Some((stat, line.layer)));
         }
-        match self.overlay.entry(&path, Follow::No) {
-            Ok(info) => Ok(Some(info)),
+        let Some(dir) = &snapshot.path else { return Ok(None) };
+        match self.overlay.stat(&dir.join(line.name.as_name())) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            shown => shown,
         }
     }
 

@@ -66,11 +66,29 @@ impl How {
         let writes = flags.intersects(rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::RDWR);
         Self { writes, truncates: flags.contains(rustix::fs::OFlags::TRUNC) }
     }
+
+    fn begin(self) -> Begin {
+        if self.truncates { Begin::Empty } else { Begin::Kept }
+    }
+}
+
+/// A file that was made to be opened, and the overlay's generation then: as long as it is the same, nothing has come in
+/// its place.
+pub(super) struct Made {
+    pub(super) object: Object,
+    pub(super) generation: u64,
 }
 
 impl Tree {
-    /// Opens a file. To write or empty it copies it up first (semantics C01, C02).
-    pub(super) fn open(&self, ctx: &Ctx, ino: u64, how: How, back: Option<Back<'_>>) -> Result<(u64, Way)> {
+    /// Opens a file, which may have been `made` for it. To write or empty it copies it up first (semantics C01, C02).
+    pub(super) fn open(
+        &self,
+        ctx: &Ctx,
+        ino: u64,
+        how: How,
+        mut made: Option<Made>,
+        back: Option<Back<'_>>,
+    ) -> Result<(u64, Way)> {
         let _still = self.still();
         let (file, way) = loop {
             let (path, state) = {
@@ -78,7 +96,11 @@ impl Tree {
                 (table.path(ino), table.state(ino))
             };
             let version = state.version();
-            let (object, content) = self.find_content(ctx, ino, path.as_ref(), how)?;
+            let made = made.take().filter(|made| made.generation == self.overlay.generation());
+            let (object, content) = match made {
+                Some(made) => self.content_of(ctx, ino, made.object, how)?,
+                None => self.find_content(ctx, ino, path.as_ref(), how)?,
+            };
             let way = self.way(ino, how, &object, &content, back);
             let mapped = matches!(way, Way::Passes { asks: true, .. });
             let since = mapped.then(|| self.overlay.stat_of(&object)).transpose()?.map(|stat| stat.attrs.mtime);
@@ -97,10 +119,9 @@ impl Tree {
     }
 
     fn find_content(&self, ctx: &Ctx, ino: u64, path: Option<&VPath>, how: How) -> Result<(Object, Content)> {
-        let begin = if how.truncates { Begin::Empty } else { Begin::Kept };
-        let Some(path) = path else { return self.nameless_content(ctx, ino, how, begin) };
+        let Some(path) = path else { return self.content_of(ctx, ino, self.nameless(ino)?, how) };
         if how.writes {
-            let (object, writer) = self.overlay.open_mut(ctx, path, begin)?;
+            let (object, writer) = self.overlay.open_mut(ctx, path, how.begin())?;
             return Ok((object, Content::Write(Arc::new(writer))));
         }
         let object = self.overlay.object(path)?;
@@ -108,14 +129,14 @@ impl Tree {
         Ok((object, content))
     }
 
-    fn nameless_content(&self, ctx: &Ctx, ino: u64, how: How, begin: Begin) -> Result<(Object, Content)> {
-        let mut object = self.nameless(ino)?;
+    /// Opens an object whatever its name leads to.
+    fn content_of(&self, ctx: &Ctx, ino: u64, mut object: Object, how: How) -> Result<(Object, Content)> {
         if !how.writes {
             let content = Content::Read(self.overlay.content_of(&object)?);
             return Ok((object, content));
         }
         let before = object.layer();
-        let writer = self.overlay.write_object(ctx, &mut object, begin)?;
+        let writer = self.overlay.write_object(ctx, &mut object, how.begin())?;
         if object.layer() != before {
             self.table().renewed(ino, object.clone());
         }
@@ -196,7 +217,7 @@ impl Tree {
             return self.set_open_len(ctx, &file, len);
         }
         // Nothing of a lower's content is wanted.
-        let (handle, _) = self.open(ctx, ino, How { writes: true, truncates: len == 0 }, None)?;
+        let (handle, _) = self.open(ctx, ino, How { writes: true, truncates: len == 0 }, None, None)?;
         let set =
             if len == 0 { Ok(()) } else { self.files.get(handle).and_then(|file| self.set_open_len(ctx, &file, len)) };
         self.release(handle);

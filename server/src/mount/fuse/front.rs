@@ -250,7 +250,7 @@ impl Filesystem for Front {
             return reply.error(Errno::ETXTBSY);
         }
         let back = |file: BorrowedFd<'_>| reply.open_backing(file);
-        match self.tree().open(&ctx(asker), ino.0, how, Some(&back)) {
+        match self.tree().open(&ctx(asker), ino.0, how, None, Some(&back)) {
             Ok((handle, Way::Asks { keep })) => reply.opened(FileHandle(handle), kept(keep) | closed(how.writes)),
             Ok((handle, Way::Passes { backing, asks })) => {
                 let flags = asked(asks) | closed(how.writes);

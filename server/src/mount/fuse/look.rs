@@ -13,12 +13,13 @@ impl Tree {
         let path = self.at(dir, name)?;
         loop {
             let before = self.overlay.generation();
-            let info = match self.overlay.entry(&path, Follow::No) {
-                Ok(info) => info,
+            let (stat, layer) = match self.overlay.stat(&path) {
+                Ok(Some(shown)) => shown,
+                Ok(None) => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             };
-            let found = self.known(dir, name, &info);
+            let found = self.known(dir, name, &stat, layer);
             if self.overlay.generation() == before {
                 return Ok(Some(found));
             }
@@ -31,7 +32,10 @@ impl Tree {
         let _still = self.still();
         let path = self.table().path(ino);
         let stat = match path {
-            Some(path) => self.overlay.entry(&path, Follow::No)?.stat,
+            Some(path) => {
+                let gone = || Error::new(ErrorKind::NotFound, "look up").at(&path);
+                self.overlay.stat(&path)?.ok_or_else(gone)?.0
+            }
             None => self.nameless_stat(ino)?,
         };
         Ok(attr(ino, &stat))

@@ -6,7 +6,11 @@ use ovl_core::{
     overlay::{Ctx, Done, Info, Removal, RenameHow},
 };
 
-use super::{files::How, pass::Way, tree::Tree};
+use super::{
+    files::{How, Made},
+    pass::Way,
+    tree::Tree,
+};
 
 /// What is to be made at a new name.
 pub(super) enum Make<'a> {
@@ -27,7 +31,8 @@ impl Tree {
             Make::Special { kind, rdev, mode } => self.overlay.mknod(ctx, &path, kind, rdev, Some(mode))?,
             Make::Symlink { target } => self.overlay.symlink(ctx, &path, target)?,
         };
-        Ok(self.known(dir, name, &made(done)?))
+        let info = made(done)?;
+        Ok(self.known(dir, name, &info.stat, top(&info)))
     }
 
     /// Makes a file and opens it; one that has come to stand there meanwhile is opened, unless it must be new.
@@ -40,13 +45,16 @@ impl Tree {
         flags: i32,
     ) -> Result<(FileAttr, u64, Way)> {
         let exclusive = rustix::fs::OFlags::from_bits_retain(flags as u32).contains(rustix::fs::OFlags::EXCL);
-        let found = match self.make(ctx, dir, name, &Make::File { mode }) {
+        let (found, made) = match self.make_file(ctx, dir, name, mode) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && !exclusive => {
-                self.look_up(dir, name)?.ok_or(error)?
+                (self.look_up(dir, name)?.ok_or(error)?, None)
             }
-            made => made?,
+            made => made.map(|(found, made)| (found, Some(made)))?,
         };
-        match self.open(ctx, found.ino.0, How::of(flags), None) {
+        // What has just been made is not emptied, and so keeps its rights.
+        let asked = How::of(flags);
+        let how = How { truncates: asked.truncates && made.is_none(), ..asked };
+        match self.open(ctx, found.ino.0, how, made, None) {
             Ok((handle, way)) => Ok((found, handle, way)),
             Err(error) => {
                 self.table().forget(found.ino.0, 1);
@@ -55,11 +63,18 @@ impl Tree {
         }
     }
 
+    fn make_file(&self, ctx: &Ctx, dir: u64, name: Name<'_>, mode: u32) -> Result<(FileAttr, Made)> {
+        let _still = self.still();
+        let (done, object) = self.overlay.make_object(ctx, &self.at(dir, name)?, Some(mode))?;
+        let (generation, info) = (done.generation, made(done)?);
+        Ok((self.known(dir, name, &info.stat, top(&info)), Made { object, generation }))
+    }
+
     pub(super) fn link(&self, ctx: &Ctx, ino: u64, dir: u64, name: Name<'_>) -> Result<FileAttr> {
         let _still = self.still();
         let done = self.overlay.link(ctx, &self.path(ino)?, &self.at(dir, name)?)?;
         let info = made(done)?;
-        let sight = self.sight(&info.stat, info.layers.first().copied().unwrap_or_default());
+        let sight = self.sight(&info.stat, top(&info));
         self.table().link(ino, dir, name, sight);
         Ok(super::attr::attr(ino, &info.stat))
     }
@@ -96,6 +111,10 @@ pub(super) fn how(flags: RenameFlags) -> Result<RenameHow> {
     } else {
         Err(Error::new(ErrorKind::InvalidInput, "rename"))
     }
+}
+
+fn top(info: &Info) -> usize {
+    info.layers.first().copied().unwrap_or_default()
 }
 
 fn made(done: Done) -> Result<Info> {

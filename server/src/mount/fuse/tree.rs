@@ -12,7 +12,7 @@ use std::{
 use fuser::{FileAttr, Request};
 use ovl_core::{
     Error, ErrorKind, Name, Overlay, Result, Stat, VPath,
-    overlay::{Ctx, Event, Follow, Info, Object, Shown, Watch, When},
+    overlay::{Ctx, Event, Object, Shown, Watch, When},
 };
 use rustix::fd::OwnedFd;
 
@@ -130,11 +130,11 @@ impl Tree {
     }
 
     /// Tells the kernel of what shows at a name: returns its attributes.
-    pub(super) fn known(&self, dir: u64, name: Name<'_>, info: &Info) -> FileAttr {
-        let sight = self.sight(&info.stat, info.layers.first().copied().unwrap_or_default());
-        self.identify_links(&info.stat, sight);
+    pub(super) fn known(&self, dir: u64, name: Name<'_>, stat: &Stat, layer: usize) -> FileAttr {
+        let sight = self.sight(stat, layer);
+        self.identify_links(stat, sight);
         let ino = self.table().learn(dir, name, sight);
-        attr(ino, &info.stat)
+        attr(ino, stat)
     }
 
     /// Finds out which inodes other names of this file belong to, where a change has made us forget.
@@ -144,9 +144,8 @@ impl Tree {
         }
         let unidentified = self.table().unidentified(stat.ino);
         for (ino, path) in unidentified {
-            if let Ok(info) = self.overlay.entry(&path, Follow::No) {
-                let sight = self.sight(&info.stat, info.layers.first().copied().unwrap_or_default());
-                self.table().identify(ino, sight);
+            if let Ok(Some((stat, layer))) = self.overlay.stat(&path) {
+                self.table().identify(ino, self.sight(&stat, layer));
             }
         }
     }
