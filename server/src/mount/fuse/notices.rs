@@ -32,7 +32,10 @@ pub(super) enum Notice {
 #[derive(Default)]
 pub(super) struct Notices {
     queue: Mutex<Queue>,
-    moved: Condvar,
+    /// There is something to tell.
+    pushed: Condvar,
+    /// Something has been told.
+    told: Condvar,
 }
 
 #[derive(Default)]
@@ -42,6 +45,8 @@ struct Queue {
     known: HashSet<Notice>,
     pushed: u64,
     sent: u64,
+    /// How many wait until what they pushed has been told: with nobody waiting, nobody is woken.
+    waits: usize,
     closed: bool,
 }
 
@@ -58,22 +63,25 @@ impl Notices {
                 queue.waiting.push_back(notice);
             }
         }
-        self.moved.notify_all();
+        self.pushed.notify_one();
     }
 
     /// Returns when the kernel knows all that has been pushed, or is gone.
     pub(super) fn wait(&self) {
         let mut queue = self.queue();
         let pushed = queue.pushed;
+        queue.waits += 1;
         while queue.sent < pushed && !queue.closed {
-            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.told.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        queue.waits -= 1;
     }
 
     /// Lets go of who waits: nobody is to be told any more.
     pub(super) fn close(&self) {
         self.queue().closed = true;
-        self.moved.notify_all();
+        self.pushed.notify_one();
+        self.told.notify_all();
     }
 
     /// Tells the kernel what is pushed, until [`Notices::close`], and calls `forget` at least so often as directories
@@ -92,8 +100,15 @@ impl Notices {
                 Notice::Attributes(ino) => kernel.inval_inode(INodeNo(*ino), -1, 0),
                 Notice::Content(ino) => kernel.inval_inode(INodeNo(*ino), 0, 0),
             };
-            self.queue().sent += 1;
-            self.moved.notify_all();
+            self.sent();
+        }
+    }
+
+    fn sent(&self) {
+        let mut queue = self.queue();
+        queue.sent += 1;
+        if queue.waits > 0 {
+            self.told.notify_all();
         }
     }
 
@@ -101,7 +116,7 @@ impl Notices {
     fn next(&self) -> Option<Option<Notice>> {
         let mut queue = self.queue();
         if queue.waiting.is_empty() && !queue.closed {
-            queue = self.moved.wait_timeout(queue, REMEMBERED).unwrap_or_else(PoisonError::into_inner).0;
+            queue = self.pushed.wait_timeout(queue, REMEMBERED).unwrap_or_else(PoisonError::into_inner).0;
         }
         if queue.closed {
             return None;
