@@ -15,8 +15,8 @@ thread_local! {
 
 /// Calls `work` with a buffer of `size` bytes, whatever is in it.
 ///
-/// It begins with a page. Some processors copy a page at a fifth of the speed to a place that begins 16 bytes behind
-/// another's beginning, and there the allocator lets big buffers begin.
+/// It begins with a page, wherever the allocator lets the buffer begin: at one place of 256, 16 bytes behind the beginning
+/// of a page, some processors copy pages at a fifth of the speed, and a worker would keep that place as long as it lives.
 pub(super) fn with_piece<T>(size: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
     PIECES.with_borrow_mut(|buf| {
         buf.resize(buf.len().max(size + PAGE), 0);
