@@ -16,7 +16,7 @@ pub struct StackArgs {
     /// which only the path must be said: then the directory /sub of the archive is the root of the layer. A comma in a
     /// value is written twice there. `path=DIR,data-only`, behind all other lowers, gives content alone, as with the kernel's
     /// `::`: its files never show, but metadata above may lead there by a redirect.
-    #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER", value_delimiter = '\n')]
+    #[arg(long, visible_alias = "layer", value_name = "LAYER", env = "OVL_LOWER")]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub lower: Vec<LayerSpec>,
     /// Where changes are kept: a directory (made if its parent exists), or `mem:` to forget them at the end.

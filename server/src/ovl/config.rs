@@ -8,13 +8,7 @@ use serde_json::Map;
 use toml::Value;
 
 use super::print::{Format, List};
-use crate::cli::{
-    config::{Added, is_setting},
-    exit::Failure,
-    flags::StackArgs,
-    parse::Parsed,
-    serve::ServerArgs,
-};
+use crate::cli::{config::is_setting, exit::Failure, flags::StackArgs, parse::Parsed, serve::ServerArgs};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Config {
@@ -62,7 +56,7 @@ impl Show {
     fn run(self, parsed: &Parsed) -> Result<(), Failure> {
         let (command, matches) = parsed.innermost();
         let args = command.get_arguments().filter(|arg| is_setting(arg));
-        let mut settings: Vec<Setting> = args.map(|arg| Setting::of(arg, matches, &parsed.added)).collect();
+        let mut settings: Vec<Setting> = args.map(|arg| Setting::of(arg, matches, parsed)).collect();
         settings.push(self.token());
         let mut list = List::begin(self.format, "ovl.config/1", &[], "settings")?;
         for setting in &settings {
@@ -85,10 +79,14 @@ impl Show {
 }
 
 impl Setting {
-    fn of(arg: &Arg, matches: &ArgMatches, added: &Added) -> Self {
+    fn of(arg: &Arg, matches: &ArgMatches, parsed: &Parsed) -> Self {
+        let added = &parsed.added;
         let name = arg.get_long().unwrap_or_default().to_owned();
         let value = value(arg, matches);
-        let origin = origin(arg, matches, added.keys.contains(&name).then_some(added.file.as_deref()).flatten());
+        let origin = match parsed.listed.contains(&name) {
+            true => from_environment(arg),
+            false => origin(arg, matches, added.keys.contains(&name).then_some(added.file.as_deref()).flatten()),
+        };
         Self { name, value, hidden: false, origin }
     }
 
@@ -116,12 +114,15 @@ fn value(arg: &Arg, matches: &ArgMatches) -> Option<Value> {
     }
 }
 
+fn from_environment(arg: &Arg) -> String {
+    format!("environment {}", arg.get_env().unwrap_or_default().to_string_lossy())
+}
+
 fn origin(arg: &Arg, matches: &ArgMatches, file: Option<&Path>) -> String {
-    let variable = || arg.get_env().unwrap_or_default().to_string_lossy();
     match (matches.value_source(arg.get_id().as_str()), file) {
         (_, Some(file)) => format!("file {}", file.display()),
         (Some(ValueSource::CommandLine), None) => "flag".into(),
-        (Some(ValueSource::EnvVariable), None) => format!("environment {}", variable()),
+        (Some(ValueSource::EnvVariable), None) => from_environment(arg),
         _ => "default".into(),
     }
 }

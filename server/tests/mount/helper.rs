@@ -83,6 +83,19 @@ fn a_line_of_fstab_with_odd_names_is_mounted() {
 }
 
 #[test]
+fn names_with_a_newline_are_taken_as_they_are() {
+    let Some(place) = installed() else { return };
+    place.file("a\nb/x", "newline");
+    place.file("c\n,d/y", "both");
+    let at = |name: &str| place.path(name).to_str().unwrap().replace(',', "\\,");
+    let output = by_type(&place, &format!("lowerdir={}:{},upperdir={}", at("a\nb"), at("c\n,d"), at("u\n")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((place.read("m/x"), place.read("m/y")), ("newline".into(), "both".into()));
+    place.file("m/new", "new");
+    assert_eq!(place.read("u\n/new"), "new");
+}
+
+#[test]
 fn layers_behind_two_colons_give_content_alone() {
     let Some(place) = installed() else { return };
     with_data(&place);

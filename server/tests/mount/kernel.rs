@@ -67,9 +67,9 @@ fn layers_and_mount_points_with_newlines_and_long_paths_work() {
     let deep = "n\newline/".to_owned() + &format!("{}/", "x".repeat(250)).repeat(12);
     place.file(Path::new(&deep).join("low/x"), "lower");
     place.dir(Path::new(&deep).join("m"));
-    // A newline parts layers on the command line, so they are named from within.
-    let mut mount = place.ovl(["mount", "--lower", "low", "--upper", "u", "m"]);
-    let output = mount.current_dir(place.path(&deep)).output().unwrap();
+    let at = |name: &str| place.path(&deep).join(name);
+    let (words, points) = (["mount", "--lower"], [at("low"), "--upper".into(), at("u"), at("m")]);
+    let output = place.ovl(words).args(points).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(place.read(Path::new(&deep).join("m/x")), "lower");
     let point = place.path(&deep).join("m");

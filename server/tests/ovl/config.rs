@@ -94,3 +94,29 @@ fn a_switch_in_the_environment_is_said_as_people_say_it() {
         assert!(shown.contains(&format!("strict = {meant}\n")), "{said}: {shown}");
     }
 }
+
+#[test]
+fn a_newline_parts_layers_in_the_environment_alone() {
+    let place = Place::new();
+    for (dir, name) in [("x\ny", "odd"), ("more", "b")] {
+        fs::create_dir(place.path().join(dir)).unwrap();
+        fs::write(place.path().join(dir).join(name), "").unwrap();
+    }
+    let told = |line: &str, variable: &str| {
+        let output = place.command(line).env("OVL_LOWER", variable).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(place.ok("ls --lower x\ny --lower more"), "b\nodd\n");
+    assert_eq!(told("ls", "low\nmore"), "a\nb\nd/\n");
+    // A flag is stronger than the list.
+    assert_eq!(told("ls --lower more", "low\nnone"), "b\n");
+    fs::write(place.path().join("conf"), "lower = [\"x\\ny\"]\n").unwrap();
+    assert_eq!(place.ok("ls --config conf"), "odd\n");
+    let settings = told("config show --origin --config conf", "low\nmore");
+    assert!(
+        settings.contains("lower = [\"low\", \"more\"]") && settings.contains("# environment OVL_LOWER"),
+        "{settings}"
+    );
+    assert!(place.ok("ls --help").contains("[env: OVL_LOWER="));
+}

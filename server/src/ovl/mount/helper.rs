@@ -167,9 +167,6 @@ impl Words {
                 "lowerdir has an empty layer; write LOWER:LOWER, and LOWER::DATA for a data-only one",
             ));
         }
-        if path.contains(&b'\n') {
-            return Err(Failure::usage("lowerdir has a newline in a path; name the layer by another path"));
-        }
         self.value("--lower", [&spec(path), more.as_bytes()].concat());
         Ok(())
     }
