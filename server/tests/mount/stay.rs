@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStderr, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     thread,
     time::Duration,
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     mount::{MountFlags, UnmountFlags, mount, unmount},
     process::{Pid, Signal, kill_process},
 };
@@ -174,4 +175,20 @@ fn a_mount_whose_process_was_killed_is_told_and_taken_away() {
     place.ok("unmount m");
     place.ok("mount --lower low.zip --upper u m");
     assert_eq!(place.read("m/new"), "kept");
+}
+
+#[test]
+fn a_pipe_of_the_caller_ends_when_the_command_returns() {
+    let Some(place) = place() else { return };
+    let script = "exec 5>&1 7>lock; flock -n 7 && exec \"$0\" mount --lower low.zip --upper u m >/dev/null 2>&1";
+    let mut command = Command::new("sh");
+    command.current_dir(place.path("")).args(["-c", script, env!("CARGO_BIN_EXE_ovl")]).stdout(Stdio::piped());
+    let mut caller = command.spawn().unwrap();
+    let pipe = caller.stdout.take().unwrap();
+    assert!(caller.wait().unwrap().success());
+    assert_eq!(place.read("m/a"), "one");
+    let mut waits = [PollFd::new(&pipe, PollFlags::IN)];
+    poll(&mut waits, Some(&Timespec::default())).unwrap();
+    assert!(waits[0].revents().contains(PollFlags::HUP), "somebody still has the pipe");
+    assert!(File::open(place.path("lock")).unwrap().try_lock().is_ok(), "somebody still has the lock");
 }

@@ -78,6 +78,7 @@ pub(super) fn serve(mount: &Mount, reason: &str) -> Result<(), Failure> {
     if mount.fuse.started {
         // Where it leads a session already, it has nothing to leave.
         let _leads = setsid();
+        close_inherited().map_err(|error| Failure::io("cannot close descriptors", error, "is /proc mounted?"))?;
     }
     let ears = Ears::new()?;
     let opened = open(mount)?;
@@ -100,6 +101,17 @@ pub(super) fn serve(mount: &Mount, reason: &str) -> Result<(), Failure> {
         syncfs(upper).map_err(|errno| Failure::io("cannot sync the upper", errno.into(), advice))?;
     }
     Ok(ended?)
+}
+
+/// Closes what the caller has left open beside the three of every process: who waits for the end of a pipe, or for a lock,
+/// does not wait for the end of the mount. Nothing of our own is open yet.
+fn close_inherited() -> io::Result<()> {
+    let names = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    for number in names.iter().filter_map(|name| name.to_str()?.parse::<i32>().ok()).filter(|number| *number > 2) {
+        // Among them is the one that has read the names, which is closed already.
+        let _closed = nix::unistd::close(number);
+    }
+    Ok(())
 }
 
 fn open(mount: &Mount) -> Result<Opened, Failure> {
