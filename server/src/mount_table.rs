@@ -33,7 +33,7 @@ pub struct Key {
 }
 
 #[cfg(target_os = "linux")]
-pub use here::key_at;
+pub use here::{key_at, unique};
 
 #[cfg(target_os = "linux")]
 mod here {
@@ -78,7 +78,7 @@ mod here {
     }
 
     /// Returns the number of the mount on top at a place, asking nobody but the kernel.
-    fn unique(point: &Path) -> Option<u64> {
+    pub fn unique(point: &Path) -> Option<u64> {
         /// `STATX_MNT_ID_UNIQUE`.
         const UNIQUE: u32 = 0x4000;
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;

@@ -14,7 +14,7 @@ use super::{
     cache,
     driver::{self, Driver, DriverArg},
     kernel::{self, KernelArgs},
-    point,
+    left, point,
     standing::{How, Live},
 };
 use crate::{
@@ -69,6 +69,9 @@ pub(crate) fn open(
     };
     let point = point::whole(point)?;
     point::refuse_around(stack, &point)?;
+    if !is_dry {
+        left::clear(stack, &point)?;
+    }
     let (mut driver, mut reason, mut detail) = choose(args.driver, stack)?;
     let (mut opened, live) = match driver {
         _ if is_dry => (stack::open(stack, nonce, Some(observer))?, Live::none()),
@@ -122,7 +125,8 @@ fn by_kernel(stack: &StackArgs, point: &Path, nonce: u64) -> Result<(Opened, Liv
     let unpack = |spec: &LayerSpec| cache::unpacked(spec, stack);
     let mounted = kernel::mount(stack, &KernelArgs::default(), point, &unpack)?;
     let form = mounted.upper.as_ref().map(|upper| (upper.form().to_string(), upper.form_reason().to_owned()));
-    let live = Live::of(How::Kernel(mounted), point)?;
+    let record = left::record(stack, point);
+    let live = Live::of(How::Kernel(mounted), point, record)?;
     let upper = stack.upper.iter().map(|spec| Sheet { form: form.clone(), ..Sheet::of(spec, true) });
     let layers = upper.chain(stack.lower.iter().map(|spec| Sheet::of(spec, false))).collect();
     let overlay = stack::open_to_read(stack, nonce)?;
@@ -147,7 +151,7 @@ fn by_fuse(
     };
     let mounted = fuse::mount(opened.overlay.clone(), point, &options);
     let mounted = mounted.map_err(|error| point::fuse_failure(point, &error))?;
-    Ok((opened, Live::of(How::Fuse(mounted), point)?))
+    Ok((opened, Live::of(How::Fuse(mounted), point, None)?))
 }
 
 #[cfg(not(feature = "fuse"))]

@@ -9,6 +9,7 @@
 //! live      the mount of a server
 //! standing  what holds it up, and its end
 //! leave     taking a mount away
+//! left      what a killed server has left to the kernel
 //! listed    what is mounted
 //! quiet     layers that are read without a trace
 //! record    what a mount by FUSE tells of itself
@@ -21,6 +22,7 @@ mod driver;
 pub mod fuse;
 pub(crate) mod kernel;
 pub mod leave;
+mod left;
 pub(crate) mod listed;
 pub(crate) mod live;
 mod point;

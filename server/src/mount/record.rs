@@ -1,4 +1,5 @@
-//! What a mount by FUSE tells of itself: its process and its layers, which the table of mounts has no room for.
+//! What a mount tells of itself that the table of mounts has no room for: one by FUSE its process and its layers, one of a
+//! server by the kernel the server, so that the next one knows what a killed one has left.
 //!
 //! A small file, named by the numbers of the mount's device. Its process keeps it locked as long as it lives, so that a
 //! mount whose process was killed is known without asking it. The file is told from others of its name by its owner.
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::mount_table::unique;
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat},
     process::geteuid,
@@ -26,13 +28,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(5);
 
 /// What is told. A path that is no UTF-8 is told as readable as it can be.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) pid: u32,
     /// Topmost first.
     pub(crate) lowers: Vec<String>,
     pub(crate) upper: Option<String>,
     pub(crate) work: Option<String>,
+    /// The number that no other mount gets until the system starts anew, and that start.
+    #[serde(default)]
+    pub(crate) mount: Option<(u64, String)>,
 }
 
 impl Told {
@@ -44,8 +49,14 @@ impl Told {
     ) -> Self {
         let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into()).to_string_lossy().into_owned();
         let lowers = lowers.into_iter().map(whole).collect();
-        Self { pid: process::id(), lowers, upper: upper.map(whole), work: work.map(whole) }
+        Self { pid: process::id(), lowers, upper: upper.map(whole), work: work.map(whole), mount: None }
     }
+}
+
+/// Returns what [`Told::mount`] is for the mount on top at a path; `None` where the kernel has no such numbers (before 6.8).
+pub(crate) fn identity(point: &Path) -> Option<(u64, String)> {
+    let start = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some((unique(point)?, start.trim().to_owned()))
 }
 
 /// A record that this process holds; it goes when this is dropped.

@@ -9,6 +9,7 @@ use super::fuse;
 use super::{
     kernel,
     leave::{Leave, unmount},
+    record::Held,
 };
 use crate::{
     cli::exit::{Failure, code},
@@ -23,6 +24,8 @@ pub(crate) struct Live(Option<Standing>);
 struct Standing {
     how: How,
     key: Key,
+    /// What tells the next server that this one has mounted it.
+    _record: Option<Held>,
 }
 
 /// What holds a mount up.
@@ -41,12 +44,12 @@ impl Live {
     }
 
     /// Keeps what has just been mounted. Refuses, and unmounts, what the table of mounts does not show.
-    pub(super) fn of(how: How, point: &Path) -> Result<Self, Failure> {
+    pub(super) fn of(how: How, point: &Path, record: Option<Held>) -> Result<Self, Failure> {
         let Some(key) = key_at(point) else {
             let why = format!("{} is not in the table of mounts; is /proc mounted?", point.display());
             return Err(how.end(point).err().unwrap_or(Failure::new(code::FAILED, why)));
         };
-        Ok(Self(Some(Standing { how, key })))
+        Ok(Self(Some(Standing { how, key, _record: record })))
     }
 
     /// Returns what it is told from others by.

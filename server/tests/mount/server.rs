@@ -370,3 +370,51 @@ fn what_a_killed_server_leaves_mounted_is_cleared_by_the_next() {
     assert_eq!(place.mounted(), None);
     assert_eq!(fs::metadata(place.path("m")).unwrap().dev(), fs::metadata(place.path("low")).unwrap().dev());
 }
+
+#[test]
+fn what_the_kernel_keeps_mounted_for_a_killed_server_is_taken_away_by_the_next_of_the_same_stack() {
+    let Some(place) = Place::private() else { return };
+    place.file("low2/b", "b");
+    let killed = || {
+        let server = place.serve(BY_KERNEL);
+        place.file("m/kept", "x");
+        server.signal("-KILL");
+        server.ended();
+    };
+    killed();
+    // Another stack has no claim to it.
+    let other = failed(place.never_serves("--lower low2 --upper u --mount m --driver kernel"));
+    assert!(other.0 == 8 && place.mounted().is_some(), "{other:?}");
+    let server = place.serve(BY_KERNEL);
+    assert_eq!((place.read("m/kept"), server.text("kept")), ("x".into(), "x".into()));
+    let (code, printed) = server.stop();
+    assert!(code == Some(0) && printed.contains("took away what was mounted"), "{printed}");
+    assert_eq!(place.mounted(), None);
+    // One that is used stays, and it is told how to go on.
+    killed();
+    let open = fs::File::open(place.path("m/kept")).unwrap();
+    let (code, why) = failed(place.never_serves(BY_KERNEL));
+    assert!(code == 4 && why.contains("server that was killed") && why.contains("fuser -vm"), "{code} {why}");
+    drop(open);
+    drop(place.serve(BY_KERNEL));
+    assert_eq!(place.mounted(), None);
+}
+
+#[test]
+fn what_no_killed_server_has_mounted_is_left_alone() {
+    let Some(place) = Place::private() else { return };
+    place.ok("mount --driver kernel --lower low --upper u m");
+    let before = place.mounted();
+    let (code, why) = failed(place.never_serves(BY_KERNEL));
+    assert!(code == 8 && place.mounted() == before, "{why}");
+    place.ok("unmount m");
+    // Nor what somebody mounts in the place of one that a killed server has left.
+    let server = place.serve(BY_KERNEL);
+    server.signal("-KILL");
+    server.ended();
+    place.ok("unmount m");
+    place.ok("mount --driver kernel --lower low --upper u m");
+    let before = place.mounted();
+    assert_eq!(failed(place.never_serves(BY_KERNEL)).0, 8);
+    assert_eq!(place.mounted(), before);
+}
