@@ -134,6 +134,10 @@ fn run(args: Vec<OsString>) -> Result<(), Failure> {
     if args.is_empty() {
         return Ok(());
     }
+    #[cfg(target_os = "linux")]
+    if run::guarded::is_called(&args) {
+        return run::guarded::run(&args);
+    }
     let parsed = parse::parse(Program::command(), &ServeArgs::command(), args.clone())?;
     let program = Program::from_arg_matches(&parsed.matches).map_err(|error| parse::mistake(&error))?;
     match program.command {

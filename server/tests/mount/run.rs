@@ -8,6 +8,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::place::{Place, failed};
 
 /// A user who has nothing but what the tests give.
@@ -36,16 +38,27 @@ fn give(path: &Path) {
 
 /// Runs a script in the tree over `low`, as a user without rights.
 fn by_user(place: &Place, script: &str, flags: &[&str]) -> Output {
+    of_user(place, script, flags).output().unwrap()
+}
+
+fn of_user(place: &Place, script: &str, flags: &[&str]) -> Command {
     let mut command = Command::new(place.path("ovl"));
     command.current_dir(place.path("")).env_clear().env("PATH", "/usr/bin:/bin").env("TMPDIR", place.path(""));
     command.env("XDG_CACHE_HOME", place.path("cache"));
     command.args(["run", "--lower", "low"]).args(flags).args(["--", "sh", "-c", script]);
-    command.uid(NOBODY).gid(NOBODY).output().unwrap()
+    command.uid(NOBODY).gid(NOBODY);
+    command
 }
 
 fn by_root(place: &Place, script: &str, flags: &[&str]) -> Output {
+    of_root(place, script, flags).output().unwrap()
+}
+
+fn of_root(place: &Place, script: &str, flags: &[&str]) -> Command {
     let words = [&["run", "--lower", "low"], flags, &["--", "sh", "-c", script]].concat();
-    place.ovl(words).env("PATH", "/usr/bin:/bin").env("TMPDIR", place.path("")).output().unwrap()
+    let mut command = place.ovl(words);
+    command.env("PATH", "/usr/bin:/bin").env("TMPDIR", place.path(""));
+    command
 }
 
 fn said(output: &Output) -> String {
@@ -127,6 +140,75 @@ fn changes_are_exported_and_come_back() {
     assert_eq!(place.ok("changes --lower low --upper u"), "deleted      /a\nadded        /new\n");
     let (code, why) = failed(by_user(&place, "touch ran", &["--export", "changes.zip"]));
     assert!(code == 4 && why.contains("is there already") && !why.contains("/ran"), "{why}");
+}
+
+#[test]
+fn an_archive_that_could_not_be_written_is_refused_before_the_command_runs() {
+    let Some(place) = of_a_user() else { return };
+    place.dir("closed");
+    chown(place.path("closed"), Some(0), Some(0)).unwrap();
+    place.file("there", "mine");
+    for (file, code, reason) in [
+        ("none/x.zip", 3, "cannot write none/x.zip"),
+        ("there", 4, "is there already"),
+        ("there/x.zip", 2, "no place for a file"),
+        ("closed/x.zip", 5, "cannot write closed/x.zip"),
+        ("low/d/x.zip", 2, "lies in the layer low"),
+        ("u/x.zip", 2, "lies in the layer u"),
+    ] {
+        place.dir("u");
+        let output = by_user(&place, "echo it ran", &["--upper", "u", "--export", file]);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{file}");
+        let (given, why) = failed(output);
+        assert!(given == code && why.contains(reason), "{file}: {given} {why}");
+    }
+    assert_eq!(place.read("there"), "mine");
+}
+
+#[test]
+fn changes_whose_archive_cannot_be_written_after_all_are_kept_and_told() {
+    let Some(place) = Place::private() else { return };
+    place.dir("out");
+    let script = format!("echo x >new; rmdir {}", place.path("out").display());
+    let (code, why) = failed(by_root(&place, &script, &["--export", "out/x.zip"]));
+    let kept = why.lines().find_map(|line| line.split_once("the changes lie in ")).map(|(_, path)| path.to_owned());
+    assert!(code == 3 && why.contains("cannot write out/x.zip"), "{code} {why}");
+    let kept = Path::new(kept.as_ref().unwrap()).join("new");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "x\n");
+    // The next run does not take it for what a killed one has left.
+    assert!(by_root(&place, "true", &[]).status.success() && kept.exists());
+}
+
+fn a_killed_run(place: &Place, of: fn(&Place, &str, &[&str]) -> Command) {
+    let mut command = of(place, "mkdir -m 0 closed; echo begun; exec sleep 1000", &[]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut output = BufReader::new(running.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!((&*line, leftovers(place)), ("begun\n", 1));
+    // One that runs is nobody's to clear.
+    assert!(of(place, "true", &[]).status().unwrap().success());
+    assert_eq!(leftovers(place), 1);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    // The command had the output, too: it ends with the last who has it.
+    let mut waits = [PollFd::new(output.get_ref(), PollFlags::IN)];
+    poll(&mut waits, Some(&Timespec { tv_sec: 60, tv_nsec: 0 })).unwrap();
+    assert!(waits[0].revents().contains(PollFlags::HUP), "the command runs on");
+    let told = said(&of(place, "true", &[]).output().unwrap());
+    assert!(told.contains("which a killed run has left") && leftovers(place) == 0, "{told}");
+}
+
+#[test]
+fn a_killed_run_takes_its_command_along_and_the_next_clears_what_it_left() {
+    let Some(place) = of_a_user() else { return };
+    a_killed_run(&place, of_user);
+}
+
+#[test]
+fn a_killed_run_of_root_takes_its_command_along_and_the_next_clears_what_it_left() {
+    let Some(place) = Place::private() else { return };
+    a_killed_run(&place, of_root);
 }
 
 #[test]

@@ -2,21 +2,27 @@
 //!
 //! ```text
 //! scratch   the mount point, and the upper that is thrown away
+//! stale     what killed runs have left of that
+//! guarded   the command, which is killed where this process is
 //! tend      waiting for the command and all that it started
 //! ```
 
+pub(in crate::ovl) mod guarded;
 mod scratch;
+mod stale;
 mod tend;
 
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use clap::{Args, ValueHint};
-use ovl_core::{VPath, diff::Changed};
-use rustix::mount::{UnmountFlags, unmount};
+use ovl_core::{VPath, diff::Changed, layers::host};
+use rustix::{
+    fs::{Access, AtFlags, CWD, accessat},
+    mount::{UnmountFlags, unmount},
+};
 
 use self::scratch::Scratch;
 use super::{
@@ -67,9 +73,9 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(mut self) -> Result<(), Failure> {
-        self.refuse_a_taken_export()?;
+        self.export.iter().try_for_each(|file| self.check_export(file))?;
         private::enter()?;
-        let mut scratch = Scratch::new(&mut self.stack)?;
+        let mut scratch = Scratch::new(&mut self.stack, self.notes)?;
         let is_fresh = self.changes()?.is_empty();
         if self.discard && !is_fresh {
             let why = "the upper holds earlier changes, which --discard would throw away, too; leave it out, or take another --upper";
@@ -90,14 +96,27 @@ impl Run {
         }
     }
 
-    fn refuse_a_taken_export(&self) -> Result<(), Failure> {
-        match &self.export {
-            Some(file) if file.exists() => {
-                let why = format!("{} is there already; choose another --export", file.display());
-                Err(Failure::new(code::CONFLICT, why))
-            }
-            _ => Ok(()),
+    /// Refuses an archive that could not be written when the command has run: its place is taken (4), missing (3), not to
+    /// be written in (5), or in a layer (2).
+    fn check_export(&self, file: &Path) -> Result<(), Failure> {
+        let shown = file.display();
+        if file.symlink_metadata().is_ok() {
+            return Err(Failure::new(code::CONFLICT, format!("{shown} is there already; choose another --export")));
         }
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let failed = |error| Failure::io(&format!("cannot write {shown}"), error, "choose another --export");
+        let is_dir = dir.metadata().map_err(failed)?.is_dir();
+        if !is_dir || file.file_name().is_none() {
+            return Err(Failure::usage(format!("{shown} is no place for a file; choose another --export")));
+        }
+        let layers = self.stack.lower.iter().chain(&self.stack.upper).filter(|layer| layer.path.is_dir());
+        for layer in layers {
+            if host::is_same_or_within(dir, &layer.path)? {
+                let why = format!("{shown} lies in the layer {}; choose another --export", layer.path.display());
+                return Err(Failure::usage(why));
+            }
+        }
+        accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| failed(errno.into()))
     }
 
     fn changes(&self) -> Result<Vec<Changed>, Failure> {
@@ -111,8 +130,8 @@ impl Run {
         let unpack = |spec: &LayerSpec| unpacked(spec, &self.stack, self.notes);
         let mounted = kernel::mount(&self.stack, &KernelArgs::default(), point, &unpack)?;
         self.notes.say(&format!("mounted at {} by the kernel, for this command alone", point.display()));
-        let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).current_dir(point).env("PWD", point);
+        let mut command = guarded::command(&self.command);
+        command.current_dir(point).env("PWD", point);
         let ended = tend::run(&mut command, self.notes);
         // Where someone still uses it, it goes with the last of them.
         let flags = if ended.is_ok() { UnmountFlags::empty() } else { UnmountFlags::DETACH };

@@ -25,17 +25,15 @@ struct Ears {
 /// Starts a command and waits until it and everything that it started have ended. Returns its exit code.
 ///
 /// # Errors
-/// A command that cannot be started (3, 5), and a wait that is ended by a signal while something runs on (1).
+/// A process that cannot be started (1), and a wait that is ended by a signal while something runs on (1).
 pub(super) fn run(command: &mut Command, notes: Notes) -> Result<i32, Failure> {
     let failed = |error| Failure::io("cannot wait for the command", error, "try again");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     runtime.block_on(async {
         let ears = Ears::new().map_err(failed)?;
         set_child_subreaper(Some(getpid())).map_err(|errno| failed(errno.into()))?;
-        let program = command.get_program().to_string_lossy().into_owned();
-        let child = command.spawn().map_err(|error| {
-            Failure::io(&format!("cannot start {program}"), error, "check the command and its permissions")
-        })?;
+        let child =
+            command.spawn().map_err(|error| Failure::io("cannot start the command", error, "is /proc mounted?"))?;
         let child = Pid::from_raw(child.id().cast_signed()).expect("a process has a number");
         ears.tend(child, notes).await
     })
