@@ -79,7 +79,7 @@ impl Tree {
         if let Some(found) = self.unasked.find(ino) {
             return Ok(found);
         }
-        let (_, object) = self.overlay.object(&self.path(ino)?)?;
+        let object = self.overlay.object(&self.path(ino)?)?;
         let blob = self.overlay.content_of(&object)?;
         // What is read at once is not asked for again.
         let whole = blob.size()? <= piece as u64;
