@@ -37,6 +37,7 @@ export const checks = {
     await page.setViewportSize({ width: 1280, height: 1200 });
     await page.goto(`${url}#/learn/6`);
     await page.waitForSelector("[data-card=lower-3]");
+    await page.locator(".card .bytes").first().waitFor({ state: "attached" }); // The cards grow no more.
     deepEqual(await order(page), ["upper", "lower-1", "lower-2", "lower-3"]);
     await page.dragAndDrop("[data-card=lower-3]", "[data-card=lower-1]");
     await page.waitForSelector("[data-card]:nth-child(2)[data-card=lower-3]");

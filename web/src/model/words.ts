@@ -37,11 +37,11 @@ export function answer(why: Why): string {
   const shown = why.layers.filter(({ fate }) => fate === "shows" || fate === "merges");
   if (shown.length > 1) return `A merged directory: ${list(shown.map(({ layer }) => spoken(layer)))} each add to it.`;
   const hidden = why.layers.filter(({ fate }) => fate === "hidden");
-  const below = hidden.length === 0 ? "" : ` It hides ${size(why.hidden_bytes)} in ${list(hidden.map(({ layer }) => spoken(layer)))}.`;
+  const below = hidden.length === 0 ? "" : ` It hides ${why.hidden_bytes > 0 ? size(why.hidden_bytes) : "what lies"} in ${list(hidden.map(({ layer }) => spoken(layer)))}.`;
   if (why.shown) return `${capital(spoken(why.shown))} shows it.${below}`;
   const hider = hidden[0];
   if (!hider) return "No layer has anything by this name.";
-  return `Nothing shows: ${because(hider)}. ${size(why.hidden_bytes)} still lie below.`;
+  return `Nothing shows: ${because(hider)}. ${why.hidden_bytes > 0 ? `${size(why.hidden_bytes)} still lie` : "What it hides still lies"} below.`;
 }
 
 /** What one layer says. */
@@ -67,6 +67,6 @@ function list(parts: string[]): string {
   return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
-function capital(text: string): string {
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
