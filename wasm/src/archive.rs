@@ -133,7 +133,7 @@ impl Stack {
         let words = [("error", OnConflict::Error), ("replace", OnConflict::Replace), ("keep", OnConflict::Keep)];
         let on_conflict = given.word("on_conflict", &words)?;
         let (into, options) = (given.path("path")?, import::Options { on_conflict, ..import::Options::default() });
-        let source = Watched::over(source::open(from)?);
+        let source = Watched::over(source::open_in_place(from)?);
         self.long(Work::new(&progress, &given)?, |state| {
             let imported = state.noted(|state| Ok(import(state.overlay(), &ctx(), source, &into, &options)?))?;
             answer(&ImportBody::of(&imported))

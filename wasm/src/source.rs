@@ -36,10 +36,16 @@ impl Sources {
     }
 }
 
-struct Source {
+enum Source {
+    Bytes(Uint8Array),
+    Blocks(Blocks),
+}
+
+/// What is read block by block, since each call costs much.
+struct Blocks {
     from: From,
     /// The block that was read last, and where it begins.
-    block: RefCell<(u64, Vec<u8>)>,
+    last: RefCell<(u64, Vec<u8>)>,
 }
 
 enum From {
@@ -58,38 +64,83 @@ struct Given {
 /// # Errors
 /// `invalid-body` for what is no source, `not-implemented` for a `Blob` where there are no synchronous slices.
 pub(crate) fn open(value: &JsValue) -> Result<Arc<dyn Blob>> {
-    if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
-        return Ok(Arc::new(bytes.to_vec()));
+    match value.dyn_ref::<Uint8Array>() {
+        Some(bytes) => Ok(Arc::new(bytes.to_vec())),
+        None => open_in_place(value),
     }
-    let (size, from) = match value.dyn_ref::<web_sys::Blob>() {
-        Some(blob) => {
-            let needed = "a Blob can be read in a Worker alone; elsewhere hand over a Uint8Array, or { size, read }";
-            let reader = FileReaderSync::new().map_err(|_| Failure::new("not-implemented", needed))?;
-            (blob.size(), From::Blob(blob.clone(), reader))
-        }
-        None => callback(value)?,
+}
+
+/// Returns what a caller gives to be read when it is needed, bytes too: an archive is not copied.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn open_in_place(value: &JsValue) -> Result<Arc<dyn Blob>> {
+    let (size, source) = if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
+        // `length()` has 32 bits.
+        let size = Reflect::get(value, &"length".into()).ok().and_then(|size| size.as_f64());
+        let size = size.filter(|size| *size <= u32::MAX.into());
+        (size.ok_or_else(|| Failure::input("bytes of 4 GiB or more go in as a Blob"))?, Source::Bytes(bytes.clone()))
+    } else if let Some(blob) = value.dyn_ref::<web_sys::Blob>() {
+        let needed = "a Blob can be read in a Worker alone; elsewhere hand over a Uint8Array, or { size, read }";
+        let reader = FileReaderSync::new().map_err(|_| Failure::new("not-implemented", needed))?;
+        (blob.size(), Source::of(From::Blob(blob.clone(), reader)))
+    } else {
+        callback(value)?
     };
     if !(0.0..=LARGEST).contains(&size) || size.fract() != 0.0 {
         return Err(Failure::input("the size of a source is a whole number of bytes"));
     }
-    let source = Rc::new(Source { from, block: RefCell::default() });
     let id = SOURCES.with_borrow_mut(|sources| {
         sources.last += 1;
-        sources.open.push((sources.last, source));
+        sources.open.push((sources.last, Rc::new(source)));
         sources.last
     });
     Ok(Arc::new(Given { id, size: size as u64 }))
 }
 
-fn callback(value: &JsValue) -> Result<(f64, From)> {
+fn callback(value: &JsValue) -> Result<(f64, Source)> {
     let field = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
     match (field("size").as_f64(), field("read").dyn_into::<Function>()) {
-        (Some(size), Ok(read)) => Ok((size, From::Call(value.clone(), read))),
+        (Some(size), Ok(read)) => Ok((size, Source::of(From::Call(value.clone(), read)))),
         _ => Err(Failure::input("a source is a Uint8Array, a Blob, or { size, read(offset, length) }")),
     }
 }
 
 impl Source {
+    fn of(from: From) -> Self {
+        Self::Blocks(Blocks { from, last: RefCell::default() })
+    }
+}
+
+/// Fills `buf` from bytes that lie in JavaScript.
+fn copy(bytes: &Uint8Array, buf: &mut [u8], offset: u64) -> CoreResult<usize> {
+    let rest = u64::from(bytes.length()).saturating_sub(offset);
+    // Their buffer was handed to another thread, or made shorter.
+    if rest == 0 {
+        return Err(Error::new(ErrorKind::Io, "read").because("the bytes are gone"));
+    }
+    let count = rest.min(buf.len() as u64) as usize;
+    let piece = bytes.subarray(offset as u32, offset as u32 + count as u32);
+    piece.copy_to(&mut buf[..count]);
+    Ok(count)
+}
+
+impl Blocks {
+    /// Fills `buf` from a source of `size` bytes, which goes on behind `offset`.
+    fn read_at(&self, buf: &mut [u8], offset: u64, size: u64) -> CoreResult<usize> {
+        let is_held = |(start, bytes): &(u64, Vec<u8>)| offset >= *start && offset - start < bytes.len() as u64;
+        if !is_held(&self.last.borrow()) {
+            let length = (buf.len() as u64).max(BLOCK).min(size - offset);
+            let bytes = self.fetch(offset, length)?;
+            *self.last.borrow_mut() = (offset, bytes);
+        }
+        let last = self.last.borrow();
+        let held = &last.1[(offset - last.0) as usize..];
+        let count = held.len().min(buf.len());
+        buf[..count].copy_from_slice(&held[..count]);
+        Ok(count)
+    }
+
     fn fetch(&self, offset: u64, length: u64) -> CoreResult<Vec<u8>> {
         let (start, length) = (offset as f64, length as f64);
         let answer = match &self.from {
@@ -126,17 +177,10 @@ impl Blob for Given {
         let source = SOURCES
             .with_borrow(|sources| sources.find(self.id).map(|at| sources.open[at].1.clone()))
             .ok_or_else(gone)?;
-        let is_held = |(start, bytes): &(u64, Vec<u8>)| offset >= *start && offset - start < bytes.len() as u64;
-        if !is_held(&source.block.borrow()) {
-            let length = (buf.len() as u64).max(BLOCK).min(self.size - offset);
-            let bytes = source.fetch(offset, length)?;
-            *source.block.borrow_mut() = (offset, bytes);
+        match &*source {
+            Source::Bytes(bytes) => copy(bytes, buf, offset),
+            Source::Blocks(blocks) => blocks.read_at(buf, offset, self.size),
         }
-        let block = source.block.borrow();
-        let held = &block.1[(offset - block.0) as usize..];
-        let count = held.len().min(buf.len());
-        buf[..count].copy_from_slice(&held[..count]);
-        Ok(count)
     }
 
     fn next_data(&self, offset: u64) -> CoreResult<Option<Range<u64>>> {

@@ -254,7 +254,7 @@ impl Stack {
     ) -> Result<String> {
         let given = Options::read(given, &["at", "strict", "signal"])?;
         let (at, strict) = (given.count("at")?, given.flag("strict", false)?);
-        let source = Watched::over(source::open(from)?);
+        let source = Watched::over(source::open_in_place(from)?);
         self.long(Work::new(&progress, &given)?, |state| {
             let layer = zip::open(source, &zip::Options { name, strict, ..zip::Options::default() })?;
             state.add(layer, at)

@@ -4,7 +4,10 @@ export type Path = string | Uint8Array;
 /** What stands at a name. */
 export type Kind = "file" | "dir" | "symlink" | "fifo" | "socket" | "char" | "block" | "whiteout";
 
-/** Bytes from outside. A `Blob` or `File` is read by slices, in a Worker alone; `read` must answer at once. */
+/**
+ * Bytes from outside. A `Blob` or `File` is read by slices, in a Worker alone; `read` must answer at once. An archive's
+ * bytes are not copied: leave them as they are while the stack is open.
+ */
 export type Source = Uint8Array | Blob | ReadSource;
 
 /** A source that is read piece by piece: `read` returns up to `length` bytes at `offset`. */

@@ -222,6 +222,15 @@ test("the drawn tree follows what changes, and a large directory opens at once",
   fails(() => stack.expand("file1"), "not-a-directory", { path: "/file1" });
 });
 
+test("an archive is read where its bytes lie", () => {
+  const bytes = open().exportBytes();
+  const stack = new Stack();
+  stack.addZip("a.zip", bytes);
+  assert.ok(stack.read("file1").length > 0);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  fails(() => stack.read("file1"), "io-error", { path: "/file1", layer: "a.zip" });
+});
+
 test("errors say what, where and in which layer", () => {
   const stack = open();
   fails(() => stack.remove("dir"), "directory-not-empty", { path: "/dir", errno: "ENOTEMPTY" });

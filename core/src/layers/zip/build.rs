@@ -61,9 +61,10 @@ struct Home {
 }
 
 impl Builder {
-    /// Starts with an empty root. More than `limit` entries and implied directories are refused (`TooLarge`).
-    pub(super) fn new(limit: usize) -> Self {
-        let mut index = Index::default();
+    /// Starts with an empty root, and with room for `expected` entries and the directories that they commonly imply.
+    /// More than `limit` of them all are refused (`TooLarge`).
+    pub(super) fn new(limit: usize, expected: usize) -> Self {
+        let mut index = Index { records: Vec::with_capacity(1 + expected + expected / 16), ..Index::default() };
         index.records.push(implied(ROOT));
         let root = Home { id: ROOT, levels: 0 };
         Self {

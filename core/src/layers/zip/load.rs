@@ -69,6 +69,9 @@ fn each(archive: &ZipArchive<View<'_>>, mut take: impl FnMut(&ZipFileHeaderRecor
     Ok(())
 }
 
+/// The shortest record of the directory.
+const HEADER: u64 = 46;
+
 /// One pass over the directory.
 struct Walk<'a> {
     options: &'a Options,
@@ -83,9 +86,11 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(found: &Directory, options: &'a Options) -> Self {
+        // No more than there are bytes for, whatever the end record counts.
+        let expected = found.entries.min(found.size / HEADER);
         Self {
             options,
-            builder: Builder::new(options.limits.entries),
+            builder: Builder::new(options.limits.entries, expected as usize),
             order: Order::new(),
             count: 0,
             limit: found.start - found.base,
