@@ -37,7 +37,8 @@ impl Overlay {
     fn told(&self, path: &VPath) -> Result<Option<Option<(Facts, usize)>>> {
         let Some((dir, name)) = path.split() else { return Ok(None) };
         let _reading = self.reading();
-        if self.dirs.has(path) {
+        // For a hard link something else may stand.
+        if self.dirs.has(path) || self.stack.links().is_some() {
             return Ok(None);
         }
         let dir = if dir.is_root() { Some(self.stack.root()?) } else { self.dirs.place(&dir) };

@@ -19,6 +19,8 @@ use ovl_core::{
     verify::Defect,
 };
 
+use rustix::fs::XattrFlags;
+
 use crate::{
     differential::portrait,
     place::{Mount, Place, is_root, path, read},
@@ -157,6 +159,7 @@ impl Linked {
             format!("lowerdir={},upperdir={},workdir={},index=on", at(&place.path("lowers/l")), at(&u), at(&work));
         let mount = Mount::new("overlay", &options, place.path("merged"));
         fs::write(mount.path().join("a"), "new one").unwrap();
+        rustix::fs::setxattr(mount.path().join("a"), "user.new", b"too", XattrFlags::empty()).unwrap();
         drop(mount);
         Self { _other: other, place }
     }
@@ -181,6 +184,12 @@ fn every_name_of_a_hard_link_shows_what_the_kernel_changed_at_one() {
         for name in ["a", "b", "d/c"] {
             let stat = overlay.entry(&path(name), Follow::No).unwrap().stat;
             assert_eq!((&*read(&overlay, name), stat.nlink, stat.size), ("new one", 3, 7), "{name}, {far}");
+            let (by_name, layer) = overlay.stat(&path(name)).unwrap().unwrap();
+            assert_eq!((by_name.size, by_name.nlink, layer), (7, 3, 0), "{name}, {far}");
+            assert_eq!(
+                overlay.xattrs(&path(name), Follow::No).unwrap(),
+                overlay.xattrs(&path("a"), Follow::Yes).unwrap()
+            );
         }
         let detail = Detail { stats: true, ..Detail::default() };
         let lines = overlay.list(&VPath::root(), None, 9, detail).unwrap();
