@@ -1,4 +1,5 @@
-//! Bytes that lie in JavaScript, read piece by piece: a `Blob` by slices, or whatever a function gives.
+//! Bytes that lie in JavaScript, read where they lie and piece by piece: an array, a `Blob` by slices, or whatever a
+//! function gives.
 //!
 //! Sources of the engine may be used by any thread, values of JavaScript's by one alone. So the engine holds a number,
 //! and the value is kept under it in the one thread that there is.

@@ -36,6 +36,8 @@ impl Handles {
         let watch = inotify::add_watch(&*watcher, object.proc_path(), inotify::WatchFlags::DELETE_SELF)?;
         let table = table(&watcher);
         inotify::remove_watch(&*watcher, watch)?;
+        // The kernel says that it watches no more: unread, that would wait for ever.
+        rustix::io::read(&*watcher, &mut [0_u8; 256])?;
         Ok(parse(&table?))
     }
 }
@@ -61,6 +63,13 @@ fn parse(table: &str) -> Option<FileHandle> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_left_in_the_watchers_queue() {
+        let (handles, object) = (Handles::new().unwrap(), Handle::root(std::path::Path::new("/")).unwrap());
+        (0..3).for_each(|_| drop(handles.of(&object).unwrap()));
+        assert_eq!(rustix::io::ioctl_fionread(&*handles.0.lock().unwrap()).unwrap(), 0);
+    }
 
     #[test]
     fn handles_are_read_from_the_table() {
