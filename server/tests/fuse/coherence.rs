@@ -132,6 +132,8 @@ fn what_is_written_through_the_mount_is_told_to_others_without_a_flood() {
     assert_eq!(mount.overlay.generation(), first);
     drop(open);
     assert_eq!(mount.overlay.generation(), first + 1, "that it is closed");
+    fs::write(mount.path("f"), "one piece").unwrap();
+    assert_eq!(mount.overlay.generation(), first + 3, "emptied and written, and nothing since");
 }
 
 #[test]

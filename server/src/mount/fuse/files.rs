@@ -231,13 +231,13 @@ impl Tree {
     /// Tells of the first of many pieces; of the others tells [`Tree::tell_written`].
     fn wrote(&self, file: &File) {
         self.pieces.fetch_add(1, Ordering::AcqRel);
-        if !file.state.written.swap(true, Ordering::AcqRel) {
+        if file.state.wrote() {
             self.tell(file.ino);
         }
     }
 
     fn tell_written(&self, file: &File) {
-        if file.state.written.swap(false, Ordering::AcqRel) {
+        if file.state.wrote_more() {
             self.tell(file.ino);
         }
     }

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
 };
 
@@ -43,13 +43,30 @@ pub(super) struct Sight {
 pub(super) struct State {
     /// Counts how often other content has taken the place of what is open.
     version: AtomicU64,
-    /// Whether it was written and nobody has been told yet.
-    pub(super) written: AtomicBool,
+    /// Pieces written since it was last closed: none, one, of which others were told, or more.
+    written: AtomicU8,
 }
+
+const ONE: u8 = 1;
+const MORE: u8 = 2;
 
 impl State {
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Counts a piece that was written. Returns whether it is the first, of which others are to be told.
+    pub(super) fn wrote(&self) -> bool {
+        let first = self.written.compare_exchange(0, ONE, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !first {
+            self.written.store(MORE, Ordering::Release);
+        }
+        first
+    }
+
+    /// Begins to count anew. Returns whether there were pieces of which nobody has been told.
+    pub(super) fn wrote_more(&self) -> bool {
+        self.written.swap(0, Ordering::AcqRel) == MORE
     }
 }
 
