@@ -3,29 +3,40 @@
 use std::{
     any::Any,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{Blob, Result, Stored};
 
 /// A source whose stamp changes whenever its bytes are replaced.
 #[derive(Debug, Default)]
-pub struct Source(Mutex<(Vec<u8>, u128)>);
+pub struct Source {
+    held: Mutex<(Vec<u8>, u128)>,
+    given: AtomicU64,
+}
 
 impl Source {
     /// Returns a source of these bytes.
     pub fn new(bytes: Vec<u8>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new((bytes, 0))))
+        Arc::new(Self { held: Mutex::new((bytes, 0)), given: AtomicU64::new(0) })
     }
 
     /// Replaces the bytes.
     pub fn replace(&self, bytes: Vec<u8>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         *held = (bytes, held.1 + 1);
     }
 
+    /// Returns how many bytes have been read so far.
+    pub fn given(&self) -> u64 {
+        self.given.load(Ordering::Relaxed)
+    }
+
     fn with<T>(&self, read: impl FnOnce(&[u8], u128) -> T) -> T {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         read(&held.0, held.1)
     }
 }
@@ -40,6 +51,7 @@ impl Blob for Source {
             let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
             let got = buf.len().min(bytes.len() - from);
             buf[..got].copy_from_slice(&bytes[from..from + got]);
+            self.given.fetch_add(got as u64, Ordering::Relaxed);
             got
         }))
     }

@@ -61,6 +61,80 @@ fn members_read_equal_in_any_order() {
     }
 }
 
+/// Returns a member of `bytes`, deflated at a level.
+fn deflated_at(level: u32, bytes: &[u8]) -> Member {
+    let mut stored = Vec::new();
+    let mut coder = flate2::read::DeflateEncoder::new(bytes, flate2::Compression::new(level));
+    std::io::Read::read_to_end(&mut coder, &mut stored).expect("memory reads");
+    Member::new(b"big", 8, bytes, stored)
+}
+
+#[test]
+fn a_big_member_reads_equal_wherever_it_is_read_from() {
+    let bytes = noise(9_000_000);
+    // Level 0 stores blocks as they are, 1 uses fixed and few codes, 9 refers far back.
+    for level in [0, 1, 6, 9] {
+        let layer = open(archive([deflated_at(level, &bytes)])).expect("sound");
+        let one = blob(&layer, "big");
+        let mut place = 1_u32;
+        for round in 0..60 {
+            place = place.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let offset = (place >> 8) as usize % bytes.len();
+            let mut buf = vec![0; [1, 5000, 70_000][round % 3]];
+            // Some with a handle of their own, some with one that has read elsewhere.
+            let other = (round % 2 == 0).then(|| blob(&layer, "big"));
+            let got = other.as_ref().unwrap_or(&one).read_at(&mut buf, offset as u64).expect("read works");
+            assert!(got > 0 && buf[..got] == bytes[offset..offset + got], "level {level} at {offset}");
+        }
+        assert!(!is_verified(&*one), "nobody has read all of it");
+        assert_eq!(read_all(&*one).expect("read works"), bytes, "level {level}");
+        assert_eq!(content(&layer, "big").expect("read works"), bytes, "level {level}");
+        assert!(is_verified(&*blob(&layer, "big")));
+    }
+}
+
+#[test]
+fn what_stands_before_is_decoded_once() {
+    let bytes = noise(9_000_000);
+    let source = Source::new(archive([deflated_at(6, &bytes)]));
+    let layer = zip::open(source.clone(), &Options::default()).expect("sound");
+    let read = |offset: usize| {
+        let (mut buf, before) = ([0; 4096], source.given());
+        let got = blob(&layer, "big").read_at(&mut buf, offset as u64).expect("read works");
+        assert!(buf[..got] == bytes[offset..offset + got], "at {offset}");
+        source.given() - before
+    };
+    let whole = source.size().expect("memory has a size");
+    assert!(read(8_500_000) > whole * 8 / 10, "the first looks for the place");
+    for offset in [8_500_000, 4_000_000, 7_999_999, 2_500_000] {
+        let again = read(offset);
+        assert!(again < whole / 4, "{again} of {whole} bytes read again for {offset}");
+    }
+}
+
+#[test]
+fn a_big_member_that_is_cut_or_damaged_is_told_where_it_is_read() {
+    let bytes = noise(4_000_000);
+    let sound = deflated_at(6, &bytes);
+    let mut cut = deflated_at(6, &bytes);
+    cut.stored.truncate(sound.stored.len() / 2);
+    (cut.local.packed, cut.central.packed) = (cut.stored.len() as u32, cut.stored.len() as u32);
+    let layer = open(archive([cut])).expect("the directory is sound");
+    let error = blob(&layer, "big").read_at(&mut [0; 9], 3_900_000).expect_err("it is cut");
+    assert_refused(&error, ErrorKind::Corrupt, "cut short", "read behind the cut");
+    let mut longer = deflated_at(6, &bytes);
+    (longer.local.size, longer.central.size) = (5_000_000, 5_000_000);
+    let layer = open(archive([longer])).expect("the directory is sound");
+    let error = blob(&layer, "big").read_at(&mut [0; 9], 4_500_000).expect_err("there is less");
+    assert_refused(&error, ErrorKind::Corrupt, "less than it declares", "read behind the end");
+    let damaged = sound.central(|header| header.crc ^= 1).local(|header| header.crc ^= 1);
+    let layer = open(archive([damaged])).expect("the directory is sound");
+    let one = blob(&layer, "big");
+    one.read_at(&mut [0; 9], 3_000_000).expect("the middle reads");
+    let error = blob(&layer, "big").read_at(&mut vec![0; 4_000_000], 0).expect_err("it is not what it declares");
+    assert_refused(&error, ErrorKind::Corrupt, "CRC-32", "read whole");
+}
+
 #[test]
 fn deflate64_is_read() {
     let expected = vec![b'x'; 60_000];

@@ -1,9 +1,14 @@
 //! Decoding a member's stored bytes from the front, a piece at a time.
 
+use std::sync::Arc;
+
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::CompressionMethod as Method;
 
-use super::end::corrupt;
+use super::{
+    end::corrupt,
+    seek::{Point, Points, Walk},
+};
 use crate::{Blob, Result};
 
 /// Stored bytes are fetched in pieces of this many.
@@ -23,6 +28,8 @@ pub(super) struct Task<'a> {
 pub(super) struct Decoder {
     coder: Coder,
     crc: Crc,
+    /// Whether it began at the front, and so can tell whether the content is as declared.
+    whole: bool,
     /// How many bytes came out.
     pub(super) at: u64,
     /// How many stored bytes were fetched.
@@ -35,13 +42,15 @@ pub(super) struct Decoder {
 enum Coder {
     Deflate(Box<Decompress>),
     Deflate64(Box<deflate64::InflaterManaged>),
+    Walk(Walk),
 }
 
-/// What one step took in and gave out, and whether the stream has ended.
-struct Step {
-    took: usize,
-    gave: usize,
-    ended: bool,
+/// What one step took in and gave out, and whether the stream has ended, or a block of it.
+pub(super) struct Step {
+    pub(super) took: usize,
+    pub(super) gave: usize,
+    pub(super) ended: bool,
+    pub(super) boundary: bool,
 }
 
 impl Decoder {
@@ -52,7 +61,23 @@ impl Decoder {
             Method::DEFLATE64 => Coder::Deflate64(Box::new(deflate64::InflaterManaged::new())),
             _ => return None,
         };
-        Some(Self { coder, crc: Crc::new(), at: 0, fetched: 0, input: Vec::new(), used: 0, ended: false })
+        Some(Self::at_front(coder))
+    }
+
+    fn at_front(coder: Coder) -> Self {
+        Self { coder, crc: Crc::new(), whole: true, at: 0, fetched: 0, input: Vec::new(), used: 0, ended: false }
+    }
+
+    /// Returns a decoder for deflate at a point, or at the front, that notes points on its way.
+    pub(super) fn noting(points: Arc<Points>, from: Option<&Point>) -> Self {
+        let walk = Self::at_front(Coder::Walk(Walk::new(points, from)));
+        let Some(point) = from else { return walk };
+        Self { whole: false, at: point.at, fetched: point.packed, ..walk }
+    }
+
+    /// Returns whether all of a member that it has read is known to be as declared.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// Returns the same decoder at the front of another member, or `None` where one is made as fast as it is renewed.
@@ -75,7 +100,9 @@ impl Decoder {
                 more => got += more,
             }
         }
-        self.crc.update(&buf[..got]);
+        if self.whole {
+            self.crc.update(&buf[..got]);
+        }
         self.at += got as u64;
         if self.at == task.size {
             self.verify(task)?;
@@ -100,7 +127,7 @@ impl Decoder {
         if self.step(task, &mut [0])? > 0 {
             return Err(corrupt("a member holds more than it declares"));
         }
-        if self.crc.sum() != task.crc {
+        if self.whole && self.crc.sum() != task.crc {
             return Err(corrupt("the content of a member does not fit its CRC-32"));
         }
         Ok(())
@@ -115,8 +142,14 @@ impl Decoder {
             let step = self.coder.step(input, buf)?;
             self.used += step.took;
             self.ended = step.ended;
+            if step.boundary {
+                self.note();
+            }
             if step.gave > 0 {
                 return Ok(step.gave);
+            }
+            if step.boundary {
+                continue;
             }
             if !self.ended && last && step.took == had {
                 return Err(corrupt("the stored bytes of a member are cut short"));
@@ -126,6 +159,12 @@ impl Decoder {
             }
         }
         Ok(0)
+    }
+
+    fn note(&self) {
+        if let Coder::Walk(walk) = &self.coder {
+            walk.note(self.fetched - (self.input.len() - self.used) as u64);
+        }
     }
 
     /// Fetches the next piece of input once the last one is used up.
@@ -151,6 +190,7 @@ impl Coder {
         match self {
             Self::Deflate(coder) => deflate(coder, input, output),
             Self::Deflate64(coder) => deflate64(coder, input, output),
+            Self::Walk(walk) => walk.step(input, output),
         }
     }
 }
@@ -163,6 +203,7 @@ fn deflate(coder: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<St
         took: (coder.total_in() - took) as usize,
         gave: (coder.total_out() - gave) as usize,
         ended: status == Status::StreamEnd,
+        boundary: false,
     })
 }
 
@@ -171,5 +212,5 @@ fn deflate64(coder: &mut deflate64::InflaterManaged, input: &[u8], output: &mut 
     if step.data_error {
         return Err(corrupt("the stored bytes of a member are no deflate64 stream"));
     }
-    Ok(Step { took: step.bytes_consumed, gave: step.bytes_written, ended: coder.finished() })
+    Ok(Step { took: step.bytes_consumed, gave: step.bytes_written, ended: coder.finished(), boundary: false })
 }

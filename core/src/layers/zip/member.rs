@@ -14,6 +14,7 @@ use super::{
     index::Record,
     inflate::{Decoder, Task},
     local::{self, ENCRYPTED, Local},
+    seek,
     shared::Shared,
 };
 use crate::{Blob, Error, ErrorKind, Result, Stored};
@@ -111,6 +112,21 @@ impl Member {
         Ok(())
     }
 
+    /// Returns the decoder that reaches an offset soonest: the one at hand, one at a point before, or one at the front.
+    fn decoder(&self, at_hand: Option<Decoder>, offset: u64) -> Result<Decoder> {
+        let record = self.record();
+        let from = at_hand.as_ref().map_or(0, |decoder| decoder.at);
+        if Method::new(record.method) == Method::DEFLATE && !seek::is_near(from, offset) {
+            let points = self.zip.sought.of(self.id, record.size);
+            let point = points.before(offset).filter(|point| point.at > from);
+            if point.is_some() || seek::is_near(0, from) {
+                return Ok(Decoder::noting(points, point.as_deref()));
+            }
+        }
+        let made = at_hand.or_else(|| self.zip.decoder(record.method));
+        made.ok_or_else(|| corrupt("a member has no method"))
+    }
+
     fn read_coded(&self, slot: &mut Option<Decoder>, buf: &mut [u8], offset: u64) -> Result<usize> {
         let record = self.record();
         let task = Task {
@@ -120,14 +136,13 @@ impl Member {
             size: record.size,
             crc: record.crc,
         };
-        let mut decoder = match slot.take().filter(|decoder| decoder.at <= offset) {
-            Some(decoder) => decoder,
-            None => self.zip.decoder(record.method).ok_or_else(|| corrupt("a member has no method"))?,
-        };
+        let mut decoder = self.decoder(slot.take().filter(|decoder| decoder.at <= offset), offset)?;
         decoder.skip(&task, offset)?;
         let got = decoder.read(&task, buf)?;
         if decoder.at == record.size {
-            self.zip.set_verified(self.id, self.local.extra);
+            if decoder.is_whole() {
+                self.zip.set_verified(self.id, self.local.extra);
+            }
             self.zip.spare(decoder);
         } else {
             *slot = Some(decoder);

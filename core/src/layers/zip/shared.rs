@@ -10,6 +10,7 @@ use rawzip::CompressionMethod as Method;
 use super::{
     index::{Index, Record},
     inflate::Decoder,
+    seek::Sought,
 };
 use crate::{Blob, Error, ErrorKind, Result};
 
@@ -32,12 +33,14 @@ pub(super) struct Shared {
     verified: Box<[AtomicU16]>,
     /// Decoders for deflate that have come to an end: to make one takes longer than to decode a small member.
     spares: Mutex<Vec<Decoder>>,
+    /// Where big members can be decoded from.
+    pub(super) sought: Sought,
 }
 
 impl Shared {
     pub(super) fn new(source: Arc<dyn Blob>, base: u64, stamp: u128, name: String, index: Index) -> Self {
         let verified = index.records.iter().map(|_| AtomicU16::new(UNREAD)).collect();
-        Self { source, base, stamp, name, index, verified, spares: Mutex::default() }
+        Self { source, base, stamp, name, index, verified, spares: Mutex::default(), sought: Sought::default() }
     }
 
     /// Returns a decoder at the front of a member, or `None` for a method that no decoder knows.
