@@ -268,9 +268,11 @@ impl Stack {
         name: &str,
         #[wasm_bindgen(unchecked_param_type = "Item[]")] items: &JsValue,
         #[wasm_bindgen(unchecked_optional_param_type = "LowerOptions")] given: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "Progress")] progress: JsValue,
     ) -> Result<String> {
-        let at = Options::read(given, &["at"])?.count("at")?;
-        self.run(|state| state.add(tree::build(name, items)?, at))
+        let given = Options::read(given, &["at", "signal"])?;
+        let at = given.count("at")?;
+        self.long(Work::new(&progress, &given)?, |state| state.add(tree::build(name, items)?, at))
     }
 
     /// Arranges the lowers, the topmost first. Those that are not named are left out, and can come back.

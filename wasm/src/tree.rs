@@ -11,18 +11,24 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::{
     fail::{Failure, Result},
-    source,
+    progress, source,
     value::{ctx, field, mode, nonce, path, text, time},
 };
+
+/// The caller hears each time that so many items more are done.
+const STEP: u64 = 500;
 
 /// Builds a layer.
 ///
 /// # Errors
-/// What is wrong with an item, with its path; two items of one path (`already-exists`).
+/// What is wrong with an item, with its path; two items of one path (`already-exists`); `cancelled`.
 pub(crate) fn build(name: &str, items: &JsValue) -> Result<Arc<Memory>> {
     let tree = Memory::new(name, nonce());
     let items = items.dyn_ref::<Array>().ok_or_else(|| Failure::input("a tree is a list of items"))?;
-    for item in items.iter() {
+    for (done, item) in (0..).zip(items.iter()) {
+        if done % STEP == 0 {
+            progress::tell(done, Some(items.length().into()))?;
+        }
         let at = path(&field(&item, "path"))?;
         add(&tree, &at, &item).map_err(|failure| failure.or_at(&at))?;
     }

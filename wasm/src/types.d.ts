@@ -228,12 +228,12 @@ export interface StackOptions {
   undo?: number;
 }
 
-export interface LowerOptions {
+export interface LowerOptions extends Cancellable {
   /** The place among the lowers that show, 0 on top; beneath all by default. */
   at?: number;
 }
 
-export interface ZipOptions extends LowerOptions, Cancellable {
+export interface ZipOptions extends LowerOptions {
   /** Refuses an archive of which something had to be left out. */
   strict?: boolean;
 }

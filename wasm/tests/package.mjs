@@ -287,6 +287,11 @@ test("long work is heard of, and ends when it is asked to", () => {
   fails(() => stack.export(() => true), "cancelled");
   const zip = stack.exportBytes({ format: "tar" });
   fails(() => stack.import(zip, { path: "copy" }, () => true), "cancelled");
+  const many = Array.from({ length: 1200 }, (_, at) => ({ path: `d/${at}` }));
+  const told = [];
+  new Stack().addTree("many", many, {}, (...far) => void told.push(far));
+  assert.deepEqual(told, [[0, 1200], [500, 1200], [1000, 1200]]);
+  fails(() => stack.addTree("many", many, {}, (done) => done === 500), "cancelled");
   assert.deepEqual(stack.changes().changes, []);
   assert.throws(() => stack.digest("/", {}, () => { throw new RangeError("mine"); }), RangeError);
   const source = { size: 10, read() { throw new TypeError("gone"); } };
@@ -307,10 +312,12 @@ test("a signal ends long work, before it begins or between two of its pieces, an
   fails(() => stack.export(() => {}, gone), "cancelled");
   fails(() => stack.import(tar, { path: "copy", ...gone }), "cancelled");
   fails(() => stack.addZip("a.zip", stack.exportBytes(), gone), "cancelled");
+  fails(() => stack.addTree("a", [{ path: "a" }], gone), "cancelled");
   const meanwhile = (work) => {
     const ending = new AbortController();
     fails(() => work({ signal: ending.signal }, () => ending.abort()), "cancelled");
   };
+  meanwhile((options, heard) => stack.addTree("a", [{ path: "a" }], options, heard));
   meanwhile((options, heard) => stack.digest("/", options, heard));
   meanwhile((options, heard) => stack.export(heard, options));
   meanwhile((options, heard) => stack.import(tar, { path: "copy", ...options }, heard));

@@ -1,6 +1,6 @@
 // What is dragged: files and folders from the desktop, layers in the stack.
 import { deepEqual } from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WHEEL } from "./server.mjs";
@@ -28,6 +28,34 @@ export const checks = {
       await dropFiles(page, [join(home, "papers")]);
       await page.waitForSelector('[role=row][data-path="/deep"]');
       deepEqual(await order(page), ["upper", "lower-2", "lower-1"]);
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  },
+
+  async "drag: looking through a folder without end is told, and cancelled; a picked folder keeps its zips as files"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Pick a folder").waitFor();
+    await page.evaluate(() => {
+      const one = { isFile: true, name: "one", file: (done) => setTimeout(() => done(new File([], "one"))) };
+      const endless = { isDirectory: true, name: "endless", createReader: () => ({ readEntries: (done) => done([one, one]) }) };
+      const drop = new Event("drop", { bubbles: true, cancelable: true });
+      const dataTransfer = { types: ["Files"], items: [{ webkitGetAsEntry: () => endless }] };
+      document.querySelector(".drop").dispatchEvent(Object.defineProperty(drop, "dataTransfer", { value: dataTransfer }));
+    });
+    const work = "Looking through endless";
+    await page.getByRole("progressbar", { name: work }).waitFor();
+    await page.getByText(/^[\d,]+ files$/).waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("progressbar").waitFor({ state: "detached" });
+    await page.getByText(`${work} was cancelled; nothing was changed.`).waitFor({ state: "attached" });
+    const home = await mkdtemp(join(tmpdir(), "ovl-pick-"));
+    try {
+      await mkdir(join(home, "papers"));
+      await copyFile(WHEEL, join(home, "papers/inner.zip"));
+      await page.setInputFiles('input[aria-label="A folder"]', join(home, "papers"));
+      await page.waitForSelector('[role=row][data-path="/inner.zip"]');
+      deepEqual(await order(page), ["upper", "lower-1"]);
     } finally {
       await rm(home, { recursive: true, force: true });
     }

@@ -170,7 +170,7 @@ export interface Item {
 export interface StackDriver extends OvlDriver {
   /** Puts a zip in as a lower, at this place (0 is on top; by default beneath), and returns its id. */
   addZip(name: string, file: Blob | Uint8Array, at?: number, work?: Work): Promise<string>;
-  addTree(name: string, items: Item[], at?: number): Promise<string>;
+  addTree(name: string, items: Item[], at?: number, work?: Work): Promise<string>;
   /** Says which lowers take part, from the top; those not named are left out, and can come back. */
   arrange(ids: string[]): Promise<void>;
   dropLayer(id: string): Promise<void>;

@@ -16,6 +16,8 @@ export interface AtWork {
   what: string;
   done: number;
   total: number | undefined;
+  /** `40 %`, or how much of nobody knows how much. */
+  far: string;
   cancel: () => void;
 }
 
@@ -43,6 +45,8 @@ export class Bench {
   spoken = $state.raw<{ at: number; text: string }[]>([]);
   problem = $state.raw<OvlError | undefined>();
   work = $state.raw<AtWork | undefined>();
+  /** Why a layer is not kept for the next visit, by its id. */
+  unkept = $state.raw(new Map<string, string>());
   connected = $state(false);
   uploaded = $state(0);
   /** Counts what was refreshed, for parts that read for themselves. */
@@ -118,16 +122,17 @@ export class Bench {
     return true;
   }
 
-  /** Does what may take long: it is told how far it is, and can be cancelled. */
-  async long(what: string, change: (driver: OvlDriver, work: Work) => Promise<unknown>): Promise<boolean> {
+  /** Does what may take long: it is told how far it is, and can be cancelled. What has no known end is told `inWords`. */
+  async long(what: string, change: (driver: OvlDriver, work: Work) => Promise<unknown>, inWords: (done: number) => string = size): Promise<boolean> {
     const ending = new AbortController();
     const cancel = (): void => ending.abort();
     let spoken = performance.now();
     const heard = (done: number, total?: number): void => {
-      this.work = { what, done, total, cancel };
+      const far = total ? `${Math.floor((100 * done) / total)} %` : done > 0 ? inWords(done) : "";
+      this.work = { what, done, total, far, cancel };
       if (performance.now() < spoken + SPOKEN_MS) return;
       spoken = performance.now();
-      this.say(`${what}: ${total ? `${Math.floor((100 * done) / total)} %` : size(done)}`);
+      this.say(`${what}: ${far}`);
     };
     heard(0);
     const done = await this.act((driver) => change(driver, { signal: ending.signal, heard }).finally(() => (this.work = undefined)));
@@ -148,6 +153,12 @@ export class Bench {
   say(text: string): void {
     const at = (this.spoken.at(-1)?.at ?? -1) + 1;
     this.spoken = [...this.spoken, { at, text }].slice(-SPOKEN);
+  }
+
+  /** Says that a layer will be missing the next time. */
+  forgets(id: string, name: string, why: string): void {
+    this.unkept = new Map(this.unkept).set(id, why);
+    this.say(`${name} is not kept for the next visit: ${why}.`);
   }
 
   failed(error: unknown): void {

@@ -7,12 +7,29 @@ import { isStack, type StackDriver } from "../driver/driver";
 import type { Bench } from "./bench.svelte";
 import type { Handed } from "./handed";
 
+/** A lower; without a `file` it was not kept. */
+interface Kept {
+  id: string;
+  name: string;
+  file?: string;
+  /** What to pick to have it again. */
+  pick?: "files" | "folder";
+}
+
 interface Recipe {
   version: 1;
   /** The lowers in the order in which they were added: their numbers follow it. */
-  lowers: { id: string; name: string; file: string }[];
+  lowers: Kept[];
   /** Those that take part, from the top. */
   order: string[];
+}
+
+/** A lower of the last visit that is not there any more. */
+export interface Lost {
+  name: string;
+  pick: "files" | "folder";
+  /** Its place among the lowers. */
+  at: number;
 }
 
 const RECIPE = "stack.json";
@@ -21,7 +38,9 @@ const UPPER = "upper.tar";
 const LARGEST = 1024 ** 3;
 
 export class Session {
-  private lowers: Recipe["lowers"] = [];
+  private lowers: Kept[] = [];
+  /** What was missing when the stack was put back, in order; it is remembered until it is there again, or not wanted. */
+  private missing: Lost[] = [];
   private saving: Promise<void> | undefined;
   private again = false;
 
@@ -32,31 +51,44 @@ export class Session {
     return new Session(await root?.getDirectoryHandle("session", { create: true }).catch(() => undefined));
   }
 
-  /** Puts back what was kept; false when there is nothing. */
-  async restore(driver: StackDriver): Promise<boolean> {
+  /** Puts back what was kept; returns what was not. */
+  async restore(driver: StackDriver): Promise<Lost[]> {
     const kept = await this.file(RECIPE);
-    if (!kept) return false;
+    if (!kept) return [];
     const recipe = JSON.parse(await kept.text()) as Recipe;
     const ids = new Map<string, string>();
-    for (const { id, name, file } of recipe.lowers) {
-      const zip = await this.file(file);
-      if (!zip) continue;
+    for (const { id, name, file, pick = "files" } of recipe.lowers) {
+      const zip = file && (await this.file(file));
+      if (!zip) {
+        this.missing.push({ name, pick, at: Math.max(0, recipe.order.indexOf(id)) });
+        continue;
+      }
       const now = await driver.addZip(name, zip);
       ids.set(id, now);
       this.lowers.push({ id: now, name, file });
     }
+    this.missing.sort((a, b) => a.at - b.at);
     await driver.arrange(recipe.order.flatMap((id) => ids.get(id) ?? []));
     const upper = await this.file(UPPER);
     if (upper && upper.size > 0) await driver.import(upper);
-    return this.lowers.length > 0 || upper !== undefined;
+    return this.missing;
   }
 
-  /** Keeps a lower that was just added, unless it is too large. */
-  async keep(driver: StackDriver, id: string, handed: Handed): Promise<void> {
-    if (weight(handed) > LARGEST) return;
+  /** Keeps a lower that was just added; returns why it is not kept, where it is not. */
+  async keep(driver: StackDriver, id: string, handed: Handed): Promise<string | undefined> {
+    const lower: Kept = { id, name: handed.name, pick: handed.kind === "zip" || handed.loose ? "files" : "folder" };
+    this.lowers.push(lower);
+    if (weight(handed) > LARGEST) return "it is larger than 1 GiB";
     const file = `${id}-${Date.now()}.zip`;
     const content = handed.kind === "zip" ? handed.file : await driver.export({ what: `layer:${id}`, format: "zip" });
-    if (await this.write(file, content)) this.lowers.push({ id, name: handed.name, file });
+    if (!(await this.write(file, content))) return "this browser gives no room";
+    lower.file = file;
+    return undefined;
+  }
+
+  /** Says that what was missing is there again, or not wanted any more; returns what still is missing. */
+  found(lost: Lost): Lost[] {
+    return (this.missing = this.missing.filter((one) => one !== lost));
   }
 
   /** Keeps the order and the upper; calls that come meanwhile are one more. */
@@ -67,7 +99,7 @@ export class Session {
   }
 
   async forget(): Promise<void> {
-    this.lowers = [];
+    this.lowers = this.missing = [];
     for await (const name of this.dir?.keys() ?? []) await this.dir?.removeEntry(name);
   }
 
@@ -80,7 +112,10 @@ export class Session {
       const order = layers.filter(({ role, index }) => role === "lower" && index !== undefined).map(({ id }) => id);
       const there = new Set(layers.map(({ id }) => id));
       this.lowers = this.lowers.filter(({ id }) => there.has(id));
-      const recipe: Recipe = { version: 1, lowers: this.lowers, order };
+      const lost = this.missing.map(({ name, pick, at }, number) => ({ id: `lost-${number}`, name, pick, at }));
+      for (const { id, at } of lost) order.splice(at, 0, id);
+      const lowers = [...this.lowers, ...lost.map(({ id, name, pick }) => ({ id, name, pick }))];
+      const recipe: Recipe = { version: 1, lowers, order };
       await this.write(UPPER, await driver.export({ what: "upper", format: "tar" }));
       await this.write(RECIPE, new Blob([JSON.stringify(recipe)]));
     }

@@ -180,8 +180,8 @@ export class WasmDriver implements StackDriver {
     return call(() => this.engine.addZip(name, file, { ...(at !== undefined && { at }), ...(signal && { signal }) }, heard));
   }
 
-  addTree(name: string, items: Item[], at?: number): Promise<string> {
-    return call(() => this.engine.addTree(name, items, at === undefined ? {} : { at }));
+  addTree(name: string, items: Item[], at?: number, { signal, heard }: Work = {}): Promise<string> {
+    return call(() => this.engine.addTree(name, items, { ...(at !== undefined && { at }), ...(signal && { signal }) }, heard));
   }
 
   async arrange(ids: string[]): Promise<void> {
