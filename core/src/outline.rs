@@ -18,7 +18,7 @@ const PAGE: usize = 16 * 1024;
 /// Which directories are open, and how long they are.
 #[derive(Debug)]
 pub struct Outline {
-    whiteouts: bool,
+    unseen: bool,
     root: Branch,
 }
 
@@ -61,29 +61,29 @@ struct Window<'a> {
 }
 
 impl Outline {
-    /// Returns an outline of which the root alone is open; with `whiteouts` they have lines, too.
-    pub fn new(whiteouts: bool) -> Self {
-        Self { whiteouts, root: Branch::default() }
+    /// Returns an outline of which the root alone is open; with `unseen`, whiteouts and hidden names have lines, too.
+    pub fn new(unseen: bool) -> Self {
+        Self { unseen, root: Branch::default() }
     }
 
-    /// Gives whiteouts lines, or takes them away.
-    pub fn show_whiteouts(&mut self, show: bool) {
-        if self.whiteouts != show {
-            self.whiteouts = show;
+    /// Gives whiteouts and hidden names lines, or takes them away.
+    pub fn show_unseen(&mut self, show: bool) {
+        if self.unseen != show {
+            self.unseen = show;
             self.forget_all();
         }
     }
 
     /// Returns how many lines there are.
     pub fn total(&mut self, overlay: &Arc<Overlay>) -> Result<usize> {
-        self.root.freshen(overlay, &VPath::root(), self.whiteouts)?;
+        self.root.freshen(overlay, &VPath::root(), self.unseen)?;
         Ok(self.root.total())
     }
 
     /// Returns up to `count` lines from the line `start` on.
     pub fn rows(&mut self, overlay: &Arc<Overlay>, start: usize, count: usize) -> Result<Vec<Row>> {
         self.total(overlay)?;
-        let detail = Detail { stats: true, whiteouts: self.whiteouts };
+        let detail = Detail { stats: true, ..unseen(self.unseen) };
         let mut window = Window { overlay, detail, skip: start, want: count, rows: Vec::new() };
         window.branch(&self.root, &VPath::root(), 1)?;
         Ok(window.rows)
@@ -120,7 +120,7 @@ impl Outline {
         let (mut branch, mut dir, mut row) = (&self.root, VPath::root(), 0);
         let mut names = path.names().peekable();
         while let Some(name) = names.next() {
-            let Some(at) = branch.position(overlay, &dir, name.as_bytes(), self.whiteouts)? else { return Ok(None) };
+            let Some(at) = branch.position(overlay, &dir, name.as_bytes(), self.unseen)? else { return Ok(None) };
             row += at + branch.open.values().filter(|open| open.at < at).map(Branch::total).sum::<usize>();
             if names.peek().is_none() {
                 return Ok(Some(row));
@@ -173,13 +173,13 @@ impl Branch {
     }
 
     /// Counts what is not counted; what is no directory any more is closed.
-    fn freshen(&mut self, overlay: &Arc<Overlay>, path: &VPath, whiteouts: bool) -> Result<()> {
+    fn freshen(&mut self, overlay: &Arc<Overlay>, path: &VPath, hidden: bool) -> Result<()> {
         if self.count.is_none() {
-            self.count(overlay, path, whiteouts)?;
+            self.count(overlay, path, hidden)?;
         }
         let mut gone = Vec::new();
         for (name, branch) in &mut self.open {
-            match branch.freshen(overlay, &path.join(name.as_name()), whiteouts) {
+            match branch.freshen(overlay, &path.join(name.as_name()), hidden) {
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => gone.push(name.clone()),
                 done => done?,
             }
@@ -188,8 +188,8 @@ impl Branch {
         Ok(())
     }
 
-    fn count(&mut self, overlay: &Arc<Overlay>, path: &VPath, whiteouts: bool) -> Result<()> {
-        let detail = Detail { stats: false, whiteouts };
+    fn count(&mut self, overlay: &Arc<Overlay>, path: &VPath, hidden: bool) -> Result<()> {
+        let detail = unseen(hidden);
         let (mut count, mut after, mut open) = (0, None::<NameBuf>, BTreeMap::new());
         self.marks.clear();
         loop {
@@ -215,13 +215,18 @@ impl Branch {
     }
 
     /// Returns the place of a name among the lines.
-    fn position(&self, overlay: &Overlay, dir: &VPath, name: &[u8], whiteouts: bool) -> Result<Option<usize>> {
+    fn position(&self, overlay: &Overlay, dir: &VPath, name: &[u8], hidden: bool) -> Result<Option<usize>> {
         let mark = self.marks.partition_point(|mark| mark.as_bytes() < name);
         let after = mark.checked_sub(1).map(|at| self.marks[at].as_name());
-        let lines = overlay.list(dir, after, STRIDE, Detail { stats: false, whiteouts })?;
+        let lines = overlay.list(dir, after, STRIDE, unseen(hidden))?;
         let found = lines.iter().position(|line| line.name.as_bytes() == name);
         Ok(found.map(|at| mark * STRIDE + at))
     }
+}
+
+/// Says what beside names is listed.
+fn unseen(show: bool) -> Detail {
+    Detail { stats: false, whiteouts: show, hidden: show }
 }
 
 impl Window<'_> {

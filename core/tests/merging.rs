@@ -103,7 +103,7 @@ fn five_hundred_lowers_merge() {
 #[test]
 fn listings_and_walks_tell_what_entries_tell() {
     let overlay = stack("d/x=new m/@old -gone o/! o/y=1", &["d/x=mid d/z=12 f=1", "d/x=old old/a=1 gone=1 o/z=1 d/s/"]);
-    let detail = Detail { stats: true, whiteouts: false };
+    let detail = Detail { stats: true, ..Detail::default() };
     let check = |path: &VPath, shown: &Shown| {
         let entry = overlay.entry(path, Follow::No).unwrap();
         assert_eq!((shown.stat, shown.layer), (Some(entry.stat), entry.layers[0]), "{path}");

@@ -89,6 +89,25 @@ fn whiteouts_have_lines_when_they_are_asked_for() {
 }
 
 #[test]
+fn what_an_opaque_directory_hides_has_lines_when_it_is_asked_for() {
+    // What lies under a name that shows, or under a whiteout, has no line of its own; nor has a whiteout that is hidden.
+    let overlay = stack("d/! d/b=2 -d/gone", &["d/a=1 d/b=3 d/gone=4 -d/none", "d/c/x=5 d/a/y=6"]);
+    let mut outline = Outline::new(true);
+    outline.expand(&overlay, &path("d")).unwrap();
+    let rows = outline.rows(&overlay, 0, 9).unwrap();
+    let lines: Vec<_> = rows.iter().map(|row| (row.path.to_string(), row.shown.layer, row.shown.hidden)).collect();
+    let line = |path: &str, layer, hidden| (path.to_owned(), layer, hidden);
+    let (a, b, c) = (line("/d/a", 1, true), line("/d/b", 0, false), line("/d/c", 2, true));
+    assert_eq!(lines, [line("/d", 0, false), a, b, c, line("/d/gone", 0, false)]);
+    assert_eq!(rows[1].shown.stat.map(|stat| stat.size), Some(1));
+    assert!(rows[2].shown.below.is_empty(), "what is hidden adds nothing");
+    assert_eq!(outline.row_of(&overlay, &path("d/c")).unwrap(), Some(3));
+    assert!(outline.expand(&overlay, &path("d/c")).is_err());
+    outline.show_unseen(false);
+    assert_eq!(drawn(&mut outline, &overlay, 0, 9), ["-/d 1/1", " /d/b 1/1"]);
+}
+
+#[test]
 fn an_xray_tells_of_every_name_in_any_layer() {
     // upper, lowers, directory; a name and the fates from the top
     let cases: &[(&str, &[&str], &str, &[&str])] = &[

@@ -61,7 +61,7 @@ fn list(view: &View, at: &VPath, order: &Order) -> Result<JsValue> {
     if view.tree.entry(at, Follow::No)?.stat.kind != Kind::Dir {
         return Err(Error::new(ErrorKind::NotADirectory, "list").at(at).into());
     }
-    let detail = Detail { stats: true, whiteouts: order.whiteouts };
+    let detail = Detail { stats: true, whiteouts: order.whiteouts, hidden: false };
     let last = order.after.as_ref().and_then(VPath::last);
     let mut lines = view.tree.list(at, last, limit + 1, detail)?;
     let more = lines.len() > limit;

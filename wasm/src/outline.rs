@@ -59,7 +59,7 @@ impl RowBody {
             level: row.level,
             position: row.position + 1,
             siblings: row.siblings,
-            open: (row.shown.kind == Kind::Dir).then_some(row.open),
+            open: (row.shown.kind == Kind::Dir && !row.shown.hidden).then_some(row.open),
             entry: view.line(&row.path, &row.shown, shadowed),
         }
     }
@@ -85,7 +85,7 @@ impl State {
     fn rows(&mut self, start: usize, count: usize, whiteouts: bool, shadowed: bool) -> CoreResult<Rows> {
         let view = self.view.clone();
         let outline = self.outline();
-        outline.show_whiteouts(whiteouts);
+        outline.show_unseen(whiteouts);
         let total = outline.total(&view.tree)?;
         let rows = outline.rows(&view.tree, start, count.min(ROWS_MAX))?;
         Ok(Rows { total, start, rows: rows.iter().map(|row| RowBody::of(&view, row, shadowed)).collect() })

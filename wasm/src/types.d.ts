@@ -72,6 +72,8 @@ export interface Entry {
   layer: string;
   /** The layers below with something by this name, when asked for. */
   shadowed?: string[];
+  /** `true` where an opaque directory hides it, so that nothing shows at this name: only in rows. */
+  hidden?: true;
   xattrs?: Record<string, AttrValue>;
   blake3?: string;
 }
@@ -102,7 +104,7 @@ export interface PageOptions {
 }
 
 export interface RowsOptions {
-  /** Whiteouts have rows, too; all is counted anew when this changes. */
+  /** Whiteouts have rows, too, and names that an opaque directory hides; all is counted anew when this changes. */
   whiteouts?: boolean;
   /** Fills in `shadowed`. */
   shadowed?: boolean;

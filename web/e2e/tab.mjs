@@ -158,6 +158,22 @@ export const checks = {
     await page.waitForSelector(cell("/notes", "upper", "shows"));
   },
 
+  async "tab: names that an opaque directory hides stand in it, struck through, with the layer they are in"({ page, url }) {
+    await page.goto(`${url}#/open`);
+    await page.getByText("Begin with an example").click();
+    await page.waitForSelector(cell("/notes", "lower-1", "shows"));
+    await type(page, "rm -r notes; mkdir notes; echo new > notes/today.md");
+    await page.click('[role=row][data-path="/notes"]');
+    await page.keyboard.press("ArrowRight");
+    await page.waitForSelector(cell("/notes/today.md", "upper", "shows"));
+    await page.waitForSelector(cell("/notes/old.md", "lower-1", "hidden"));
+    const row = page.locator('[role=row][data-path="/notes/old.md"]');
+    equal(await row.locator(".text").evaluate((text) => getComputedStyle(text).textDecorationLine), "line-through");
+    await row.getByText(", hidden").waitFor({ state: "attached" });
+    await row.click();
+    equal(await page.getByRole("button", { name: "Delete" }).isDisabled(), true);
+  },
+
   async "tab: undo and redo"({ page, url }) {
     await openWheel(page, url);
     await type(page, "rm -r click");

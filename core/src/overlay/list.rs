@@ -20,6 +20,8 @@ pub struct Shown {
     pub layer: usize,
     /// The layers of this directory below it that hold objects of the same kind by the same name, topmost first.
     pub below: Vec<usize>,
+    /// Whether an opaque directory above hides it, so that nothing shows at this name; only when such were asked for.
+    pub hidden: bool,
 }
 
 impl Shown {
@@ -36,6 +38,9 @@ pub struct Detail {
     pub stats: bool,
     /// Show the whiteouts too, where nothing shows over them.
     pub whiteouts: bool,
+    /// Tell the names, too, that an opaque directory hides, where nothing shows over them; only a listing of one
+    /// directory can.
+    pub hidden: bool,
 }
 
 /// One layer's directory, read page by page.
@@ -74,12 +79,14 @@ impl Stack {
         detail: Detail,
     ) -> Result<Vec<Shown>> {
         let size = max.clamp(1, FIRST_PAGE);
-        let mut pages: Vec<Pages<'_>> = place.visible().map(|hit| Pages::new(hit, after, size)).collect();
+        // A place that is looked up with what does not show has hidden directories too, below those that do.
+        let hits = place.hits.iter().filter(|hit| hit.hidden.is_none() || hit.node.kind == Kind::Dir);
+        let mut pages: Vec<Pages<'_>> = hits.map(|hit| Pages::new(hit, after, size)).collect();
         let mut lines = Vec::new();
         while lines.len() < max {
             let Some(line) = self.next_line(&mut pages, detail.stats)? else { break };
             match line.kind {
-                Kind::Whiteout if !detail.whiteouts => {}
+                Kind::Whiteout if line.hidden || !detail.whiteouts => {}
                 Kind::Whiteout => lines.push(line),
                 _ if detail.stats => lines.extend(self.with_stat(place, line)?),
                 _ => lines.push(line),
@@ -97,21 +104,22 @@ impl Stack {
         let heads = pages.iter().enumerate().filter_map(|(i, page)| Some((&page.page.front()?.name, i)));
         let Some((_, first)) = heads.min() else { return Ok(None) };
         let Some(top) = pages[first].page.pop_front() else { return Ok(None) };
-        let (layer, mut below) = (pages[first].hit.layer, Vec::new());
+        let (hit, mut below) = (pages[first].hit, Vec::new());
         let mut continues = true;
         for page in &mut pages[first + 1..] {
             let Some(entry) = page.page.pop_front_if(|entry| entry.name == top.name) else { continue };
-            continues &= entry.kind == top.kind;
+            continues &= entry.kind == top.kind && page.hit.hidden.is_none();
             if continues {
                 below.push(page.hit.layer);
             }
         }
-        Ok(Some(Shown { name: top.name, kind: top.kind, stat: top.stat, layer, below }))
+        let (layer, hidden) = (hit.layer, hit.hidden.is_some());
+        Ok(Some(Shown { name: top.name, kind: top.kind, stat: top.stat, layer, below, hidden }))
     }
 
     /// Fills in the attributes of a line, or returns `None` when what it tells of has gone.
     fn with_stat(&self, place: &Place, line: Shown) -> Result<Option<Shown>> {
-        let hit = place.visible().find(|hit| hit.layer == line.layer && line.stat.is_none());
+        let hit = place.hits.iter().find(|hit| hit.layer == line.layer && line.stat.is_none());
         let Some(hit) = hit else { return self.with_links(place, line).map(Some) };
         let stat = self.layers[hit.layer].stat_at(&hit.node, line.name.as_name())?;
         let line = stat.map(|stat| Shown { kind: stat.kind, stat: Some(stat), ..line });
@@ -120,7 +128,8 @@ impl Stack {
 
     /// Tells of a lower's hard link what the upper has for it, where another of its names was changed.
     fn with_links(&self, place: &Place, line: Shown) -> Result<Shown> {
-        let linked = line.layer > 0 && line.kind != Kind::Dir && line.stat.is_some_and(|stat| stat.nlink > 1);
+        let linked =
+            !line.hidden && line.layer > 0 && line.kind != Kind::Dir && line.stat.is_some_and(|stat| stat.nlink > 1);
         if !linked || self.links().is_none() {
             return Ok(line);
         }

@@ -177,7 +177,8 @@ impl Overlay {
     pub fn list(&self, path: &VPath, after: Option<Name<'_>>, max: usize, detail: Detail) -> Result<Vec<Shown>> {
         let spot = self.directory(path, "list")?;
         let _reading = self.reading();
-        self.stack.list(&spot.place, after, max, detail).map_err(|e| e.or_at(path))
+        let place = if detail.hidden { self.stack.wide(&spot.path)? } else { spot.place };
+        self.stack.list(&place, after, max, detail).map_err(|e| e.or_at(path))
     }
 
     /// Returns the lines of everything beneath a directory.

@@ -79,6 +79,9 @@ pub struct EntryBody {
     /// that add to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadowed: Option<Vec<String>>,
+    /// `true` where an opaque directory hides it, so that nothing shows at this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<bool>,
     /// Extended attributes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xattrs: Option<BTreeMap<String, AttrValue>>,
@@ -145,6 +148,7 @@ impl View {
             body.fill(stat);
             body.etag = self.tree.tag(shown).map(|tag| format!("\"{tag}\""));
         }
+        body.hidden = shown.hidden.then_some(true);
         if shadowed {
             body.shadowed = Some(shown.below.iter().map(|layer| self.ids[*layer].clone()).collect());
         }

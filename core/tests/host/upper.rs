@@ -29,7 +29,7 @@ fn a_renamed_directory_of_a_lower_is_listed_with_the_one_link_of_a_merged_one() 
     place.file("l/old/inner/a", "1");
     let overlay = place.overlay(form(Form::Portable));
     overlay.rename(&ctx(), &path("old"), &path("moved"), RenameHow::Replace).unwrap();
-    let detail = Detail { stats: true, whiteouts: false };
+    let detail = Detail { stats: true, ..Detail::default() };
     let links = |shown: &Shown| shown.stat.map(|stat| stat.nlink);
     assert_eq!(overlay.entry(&path("moved"), Follow::No).unwrap().stat.nlink, 1);
     assert_eq!(overlay.list(&path(""), None, 9, detail).unwrap().iter().map(links).collect::<Vec<_>>(), [Some(1)]);

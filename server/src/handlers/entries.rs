@@ -45,7 +45,8 @@ pub(crate) struct EntriesQuery {
     /// The fields to tell, separated by commas.
     #[param(example = "name,kind,size")]
     pub(super) fields: Option<String>,
-    /// What else to tell, separated by commas: `whiteouts`, `shadowed`.
+    /// What else to tell, separated by commas: `whiteouts`, `shadowed`, and of one directory `hidden`, the names that an
+    /// opaque directory hides.
     pub(super) include: Option<String>,
     /// `blake3`: adds the digest of the content, or of everything in a directory.
     pub(super) digest: Option<String>,

@@ -121,13 +121,14 @@ impl Order {
         if query.depth == Some(0) || query.digest.is_some() {
             return Err(bad("depth is at least 1, and digest is for one entry"));
         }
-        let mut detail = Detail { stats: needs_stats(query.fields.as_deref()), whiteouts: false };
+        let mut detail = Detail { stats: needs_stats(query.fields.as_deref()), ..Detail::default() };
         let mut shadowed = false;
         for word in query.include.iter().flat_map(|include| include.split(',')) {
             match word {
                 "whiteouts" => detail.whiteouts = true,
+                "hidden" => detail.hidden = true,
                 "shadowed" => shadowed = true,
-                _ => return Err(bad("include takes whiteouts and shadowed")),
+                _ => return Err(bad("include takes whiteouts, hidden and shadowed")),
             }
         }
         let depth = query.depth.unwrap_or(if query.recursive { usize::MAX } else { 1 });
@@ -136,6 +137,9 @@ impl Order {
             let built = GlobBuilder::new(glob).literal_separator(true).build();
             built.map(|glob| glob.compile_matcher()).map_err(|error| bad(&error.to_string()))
         });
+        if detail.hidden && depth > 1 {
+            return Err(bad("include=hidden goes with one directory"));
+        }
         let by_path = query.glob.as_ref().is_some_and(|glob| glob.contains('/'));
         let (after, glob, fields) = (after.transpose()?, glob.transpose()?, query.fields.clone());
         Ok(Self { limit, after, depth, glob, by_path, fields, detail, shadowed })
@@ -143,7 +147,7 @@ impl Order {
 }
 
 fn needs_stats(fields: Option<&str>) -> bool {
-    const WITHOUT: &[&str] = &["path", "path_b64", "name", "name_b64", "kind", "layer", "shadowed"];
+    const WITHOUT: &[&str] = &["path", "path_b64", "name", "name_b64", "kind", "layer", "shadowed", "hidden"];
     fields.is_none_or(|fields| fields.split(',').any(|field| !WITHOUT.contains(&field)))
 }
 

@@ -80,7 +80,7 @@ impl Inspect {
             head.push(("root", readable_path(&root).0.into()));
         }
         let mut list = List::begin(self.format, "ovl.inspect/1", &head, "entries")?;
-        let detail = Detail { stats: true, whiteouts: true };
+        let detail = Detail { stats: true, whiteouts: true, hidden: false };
         for line in overlay.walk(&VPath::root(), WalkOptions { detail, ..WalkOptions::default() })? {
             let (path, shown) = line?;
             let stored = stored(overlay, &path, &shown)?;

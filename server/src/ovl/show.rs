@@ -53,7 +53,7 @@ impl Ls {
         let session = Session::to_read(&self.stack)?;
         let (view, at) = (session.view(), path(&self.path)?);
         let stats = self.long || self.format.json || self.format.ndjson;
-        let detail = Detail { stats, whiteouts: self.whiteouts };
+        let detail = Detail { stats, whiteouts: self.whiteouts, hidden: false };
         let depth = if self.recursive { usize::MAX } else { 1 };
         let walk = session.overlay.walk(&at, WalkOptions { depth, detail })?;
         let mut list = List::begin(self.format, "ovl.ls/1", &[("path", readable_path(&at).0.into())], "entries")?;

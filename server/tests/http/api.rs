@@ -203,6 +203,7 @@ async fn errors_of_the_framework_are_problems_too() {
         ("PUT", "/v1/files/a", &["Content-Digest: sha-256=:AAAA:"], "x", "digest-mismatch"),
         ("PUT", "/v1/files/a", &["If-Match: nothing"], "x", "invalid-body"),
         ("GET", "/v1/entries?include=whiteouts", &[], "", "invalid-query"),
+        ("GET", "/v1/entries?list=true&recursive=true&include=hidden", &[], "", "invalid-query"),
         ("GET", "/v1/changes?path=//a", &[], "", "invalid-path"),
         ("PATCH", "/v1/entries/a", &json, r#"{"uid":7.5}"#, "invalid-body"),
         ("PATCH", "/v1/entries/a", &json, r#"{"uid":4294967296}"#, "invalid-body"),

@@ -35,6 +35,14 @@ export function name(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1) || "/";
 }
 
+/** What is not seen in a name, or lets it be read otherwise than it is: controls, and marks of writing direction. */
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g;
+
+/** A name as it can be read: what would not be seen in it is written out. */
+export function plain(name: string): string {
+  return name.replace(UNSEEN, (char) => `\\u{${char.charCodeAt(0).toString(16)}}`);
+}
+
 export function join(dir: string, child: string): string {
   return dir === "/" ? `/${child}` : `${dir}/${child}`;
 }

@@ -76,7 +76,7 @@ export class Scene {
 
   async names(hidden = false, start = 0, count = 1000): Promise<string> {
     const { rows } = await this.driver.rows(start, count, hidden);
-    return rows.map((row) => `${row.level}${row.open ? "v" : ""}${row.entry.path}`).join(" ");
+    return rows.map((row) => `${row.level}${row.open ? "v" : ""}${row.entry.path}${row.entry.hidden ? "?" : ""}`).join(" ");
   }
 }
 

@@ -249,6 +249,23 @@ export const reading: Case[] = [
     },
   },
   {
+    name: "rows show what an opaque directory hides when it is asked for, each name with the layer that has it",
+    lowers: ["d/ d/a=1 d/b=2 d/in/ d/in/x=3", "d/ d/b=4 d/z=5"],
+    async run(at) {
+      await at.driver.remove("/d", true);
+      await at.driver.mkdir("/d");
+      await at.write("/d/b", "new");
+      await at.driver.expand("/d");
+      expect(await at.names(true)).toBe("1v/d 2/d/a? 2/d/b 2/d/in? 2/d/z?");
+      const { rows } = await at.driver.rows(1, 4, true);
+      expect(rows.map(({ entry }) => entry.layer)).toEqual(["lower-1", "upper", "lower-1", "lower-2"]);
+      expect(rows[2]!.open).toBeUndefined();
+      expect(await at.names()).toBe("1v/d 2/d/b");
+      await at.write("/d/a", "new");
+      expect(await at.names(true)).toBe("1v/d 2/d/a 2/d/b 2/d/in? 2/d/z?");
+    },
+  },
+  {
     name: "rows show whiteouts when they are asked for",
     lowers: ["a=1 b=2"],
     async run(at) {

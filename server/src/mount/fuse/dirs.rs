@@ -115,7 +115,7 @@ impl Tree {
             return Ok(taken.clone());
         }
         let (stamp, path) = (self.stamp(), self.table().path(dir.ino));
-        let detail = Detail { stats: true, whiteouts: false };
+        let detail = Detail { stats: true, ..Detail::default() };
         let lines = path.as_ref().map(|path| self.overlay.list(path, None, usize::MAX, detail)).transpose()?;
         let taken = Arc::new(Snapshot { path, lines: lines.unwrap_or_default(), stamp });
         *snapshot = Some(taken.clone());

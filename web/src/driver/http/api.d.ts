@@ -530,6 +530,8 @@ export interface components {
              * @description The group's number.
              */
             gid?: number | null;
+            /** @description `true` where an opaque directory hides it, so that nothing shows at this name. */
+            hidden?: boolean | null;
             /** @description What it is. */
             kind: components["schemas"]["EntryKind"];
             /** @description The layer that gives it. */
@@ -873,6 +875,8 @@ export interface components {
              * @description The group's number.
              */
             gid?: number | null;
+            /** @description `true` where an opaque directory hides it, so that nothing shows at this name. */
+            hidden?: boolean | null;
             /** @description What it is. */
             kind?: components["schemas"]["EntryKind"];
             /** @description The layer that gives it. */
@@ -1416,7 +1420,10 @@ export interface operations {
                  * @example name,kind,size
                  */
                 fields?: string;
-                /** @description What else to tell, separated by commas: `whiteouts`, `shadowed`. */
+                /**
+                 * @description What else to tell, separated by commas: `whiteouts`, `shadowed`, and of one directory `hidden`, the names that an
+                 *     opaque directory hides.
+                 */
                 include?: string;
                 /** @description `blake3`: adds the digest of the content, or of everything in a directory. */
                 digest?: "blake3";
@@ -1902,7 +1909,10 @@ export interface operations {
                  * @example name,kind,size
                  */
                 fields?: string;
-                /** @description What else to tell, separated by commas: `whiteouts`, `shadowed`. */
+                /**
+                 * @description What else to tell, separated by commas: `whiteouts`, `shadowed`, and of one directory `hidden`, the names that an
+                 *     opaque directory hides.
+                 */
                 include?: string;
                 /** @description `blake3`: adds the digest of the content, or of everything in a directory. */
                 digest?: "blake3";

@@ -27,7 +27,7 @@ type Schemas = components["schemas"];
 const PAGE = 10_000;
 /** The first page of an open directory: enough to be looked at while the others come. */
 const FIRST = 500;
-const ROW_FIELDS = "path,path_b64,name,kind,size,mode,mtime,layer,shadowed";
+const ROW_FIELDS = "path,path_b64,name,kind,size,mode,mtime,layer,shadowed,hidden";
 
 export interface Health {
   alive: boolean;
@@ -239,7 +239,7 @@ export class HttpDriver implements OvlDriver {
   private async page(path: string, options: ListOptions, fields?: string, recursive = false): Promise<Page> {
     const query = new URLSearchParams({ list: "true", limit: String(options.limit ?? 1000) });
     if (options.cursor !== undefined) query.set("cursor", options.cursor);
-    if (options.hidden) query.set("include", options.layer === undefined ? "whiteouts,shadowed" : "whiteouts");
+    if (options.hidden) query.set("include", options.layer === undefined ? `whiteouts,shadowed${fields === undefined || recursive ? "" : ",hidden"}` : "whiteouts");
     else if (options.layer === undefined && !recursive) query.set("include", "shadowed");
     if (fields !== undefined) query.set("fields", fields);
     if (recursive) query.set("recursive", "true");

@@ -100,7 +100,7 @@ export class OpenTree {
     const within = path === "/" ? "/" : `${path}/`;
     const inside = [...this.dirs].filter(([at]) => at !== path && at.startsWith(within) && !at.slice(within.length).includes("/"));
     if (inside.length === 0) return;
-    dir.entries.forEach((entry, at) => entry.kind === "dir" && index.set(entry.path, at));
+    dir.entries.forEach((entry, at) => entry.kind === "dir" && !entry.hidden && index.set(entry.path, at));
     for (const [at, child] of inside) {
       const place = index.get(at);
       if (place === undefined) continue;
@@ -129,7 +129,7 @@ export class OpenTree {
     for (let at = first; at <= to && want.take > 0; at++, want.take--) {
       const entry = dir.entries[at]!;
       const row: Row = { level, position: at + 1, siblings: dir.entries.length, entry };
-      rows.push(entry.kind === "dir" ? { ...row, open: open && at === to } : row);
+      rows.push(entry.kind === "dir" && !entry.hidden ? { ...row, open: open && at === to } : row);
     }
   }
 }
