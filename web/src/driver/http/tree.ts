@@ -8,6 +8,9 @@ import type { Entry, Page, Row, Rows } from "../driver";
 
 type Fetch = (path: string, cursor: string | undefined, hidden: boolean) => Promise<Page>;
 
+/** Rows that came are told of not more often than this. */
+const PAUSE_MS = 250;
+
 class Dir {
   entries: Entry[] = [];
   stale = true;
@@ -84,11 +87,15 @@ export class OpenTree {
   }
 
   private async more(path: string, dir: Dir, load: number, cursor: string): Promise<void> {
+    let told = performance.now();
     for (let next: string | null | undefined = cursor; next && dir.load === load; ) {
       const page: Page = await this.fetch(path, next, this.hidden).catch(() => ({ path, entries: [] }));
       if (dir.load !== load) return;
       for (const entry of page.entries) dir.entries.push(entry);
       next = page.next_cursor;
+      // Who draws is not asked to for each of many pages.
+      if (next && performance.now() < told + PAUSE_MS) continue;
+      told = performance.now();
       this.grown();
     }
   }
