@@ -69,3 +69,9 @@ test("what is taken back is not in the link, until it is done again", async () =
 test("a link cannot call what is no change", async () => {
   await expect(replay(spy().driver, [["close"]] as unknown as Op[])).rejects.toThrow("not known");
 });
+
+test("a link that lost a part says so", async () => {
+  const whole = await encode({ level: 1, ops: [["mkdir", "/d"]] });
+  await expect(decode(whole.slice(0, -4))).rejects.toThrow("damaged");
+  await expect(decode("1.broken")).rejects.toThrow("damaged");
+});

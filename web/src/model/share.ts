@@ -23,8 +23,12 @@ export async function encode(shared: Shared): Promise<string> {
 export async function decode(code: string): Promise<Shared> {
   const [version, payload] = code.split(".");
   if (version !== VERSION || !payload) throw new Error(`this link is of a newer kind (${version}); reload the page`);
-  const json = await through(bytes(payload), new DecompressionStream("deflate-raw"));
-  return JSON.parse(new TextDecoder().decode(json)) as Shared;
+  try {
+    const json = await through(bytes(payload), new DecompressionStream("deflate-raw"));
+    return JSON.parse(new TextDecoder().decode(json)) as Shared;
+  } catch {
+    throw new Error("this link is damaged: a part of it may be missing, as where a mail breaks its line");
+  }
 }
 
 async function through(content: Uint8Array, stream: CompressionStream | DecompressionStream): Promise<Uint8Array> {

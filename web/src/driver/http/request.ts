@@ -27,7 +27,7 @@ export async function ended<T>(signal: AbortSignal | null | undefined, work: Pro
 }
 
 export class Requests {
-  /** Bytes of bodies that were sent. */
+  /** Bytes of content that were sent; questions are none. */
   sent = 0;
 
   constructor(
@@ -66,7 +66,6 @@ export class Requests {
 }
 
 function bodySize(body: BodyInit | null | undefined): number {
-  if (typeof body === "string") return new TextEncoder().encode(body).length;
   if (body instanceof Blob) return body.size;
   return body instanceof Uint8Array ? body.byteLength : 0;
 }
