@@ -2,7 +2,9 @@
 """Mounts beside fuse-overlayfs, fuse-zip and the kernel's overlay on the same layers: M1 to M5 of `cargo xtask bench`.
 
 Root only, in a mount namespace of its own (`unshare --mount`), so that nothing stays. Peers from Debian: fuse-overlayfs,
-fuse-zip. Every measurement is of a fresh mount; the layers themselves are in the page cache.
+fuse-zip. Every measurement is of a fresh mount; the layers themselves are in the page cache, where nothing else is said.
+Uppers lie on an ext4 of their own (a loop device): where many files have just been removed, ext4 looks at each of them
+before it makes a new one, and whoever is measured last would pay for all.
 """
 import contextlib, mmap, os, pathlib, random, shutil, signal, statistics, subprocess, sys, time, zipfile
 
@@ -54,10 +56,15 @@ def fresh(name):
     return upper, work
 
 
-def ovl(lower, upper=None, *flags):
+def ovl(lower, upper=None, durability="ordered"):
     layers = ["--lower", lower, *(["--upper", upper[0], "--work", upper[1]] if upper else [])]
-    # As the peers: what is not on the disk yet may be lost, nothing is damaged.
-    return standing([OVL, "mount", "--foreground", "--driver", "fuse", "--durability", "ordered", *layers, *flags])
+    # `ordered` is as the kernel's overlay: what is not on the disk yet may be lost, nothing is damaged.
+    return standing([OVL, "mount", "--foreground", "--driver", "fuse", "--durability", durability, *layers])
+
+
+def ovl_none(lower, upper):
+    """As fuse-overlayfs, which never waits for the disk."""
+    return ovl(lower, upper, "none")
 
 
 def options(lower, upper):
@@ -132,8 +139,12 @@ def create_all(paths):
 # ---- figures ----
 
 def in_turn(systems, measure):
-    """Measures each system in turn, several rounds. Returns the medians: name to what to wall and CPU seconds."""
-    rounds = [{name: measure(system) for name, system in systems.items()} for _ in range(ROUNDS)]
+    """Measures each system in turn, several rounds, each in another order. Returns the medians: name to what to wall and
+    CPU seconds."""
+    rng, rounds = random.Random(3), []
+    for _ in range(ROUNDS):
+        order = rng.sample(sorted(systems), len(systems))
+        rounds.append({name: measure(systems[name]) for name in order})
     middle = lambda name, what: tuple(statistics.median(one[name][what][i] for one in rounds) for i in (0, 1))
     return {name: {what: middle(name, what) for what in rounds[0][name]} for name in systems}
 
@@ -141,7 +152,7 @@ def in_turn(systems, measure):
 def report(job, medians, what, goal, peer, higher=True, unit=lambda seconds: seconds * 1e3, word="ms"):
     """Prints a line: ours, the others' with our share of them, and whether the goal beside `peer` is met. `higher`: the
     goal is a speed."""
-    ours = medians["ovl"][what]
+    ours, verdict = medians["ovl"][what], ""
     line = f"{job}  {what:<34} {unit(ours[0]):>9.1f} {word}, CPU {ours[1]:>5.2f} s"
     for name, theirs in medians.items():
         if name != "ovl" and what in theirs:
@@ -198,11 +209,18 @@ def m2():
                 figures["unlink what a lower has"] = spent(mounted, lambda: [os.unlink(path) for path in some])
             return figures
 
-    medians = in_turn({"ovl": ovl, "fuse-overlayfs": fuse_overlayfs, "kernel": kernel, "raw": raw}, measure)
+    systems = {"ovl": ovl, "ovl none": ovl_none, "fuse-overlayfs": fuse_overlayfs, "kernel": kernel, "raw": raw}
+    medians = in_turn(systems, measure)
     each = dict(unit=lambda seconds: seconds * 1e6 / COUNT, word="us each")
-    for what, goal in (("create", 1.0), ("rename", 2.0), ("unlink", 2.0), ("append (copy-up)", 1.0),
-                       ("unlink what a lower has", 2.0)):
+    for what, goal in (("create", 1.0), ("rename", 2.0), ("unlink", 2.0), ("unlink what a lower has", 2.0)):
         report("M2", medians, what, goal, "fuse-overlayfs", **each)
+    # J4: beside the kernel's overlay with the disk waited for, beside fuse-overlayfs without.
+    append = "append (copy-up)"
+    durable = {name: {append: medians[name][append]} for name in ("ovl", "kernel")}
+    report("M2", durable, append, 1.0, "kernel", **each)
+    others = {"ovl": medians["ovl none"], "fuse-overlayfs": medians["fuse-overlayfs"]}
+    report("M2", {name: {append + ", none": figures[append]} for name, figures in others.items()}, append + ", none", 1.0,
+           "fuse-overlayfs", **each)
 
 
 def m3():
@@ -210,26 +228,39 @@ def m3():
     folder = once("bigdir", lambda path: (path.mkdir(), big(path / "big.bin")))
     size = (folder / "big.bin").stat().st_size
     read_big(folder / "big.bin")
-    empty = HOME / "empty"
+    writable, empty = "a lower's file, writable mount", HOME / "empty"
     empty.mkdir(exist_ok=True)
 
     def upper():
         made = fresh("upper")
-        os.link(folder / "big.bin", made[0] / "big.bin")
+        shutil.copyfile(folder / "big.bin", made[0] / "big.bin")
         return made
+
+    def forget():
+        fd = os.open(folder / "big.bin", os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
 
     def measure(system):
         figures = {}
-        for what, lower, top in (("an upper's file", empty, upper), ("a lower's file, writable mount", folder, lambda: fresh("upper")),
+        for what, lower, top in (("an upper's file", empty, upper), (writable, folder, lambda: fresh("upper")),
                                  ("a lower's file, read-only mount", folder, lambda: None)):
             with system(lower, top()) as mounted:
                 path = (folder if system is raw else mounted.at) / "big.bin"
                 figures[what] = spent(mounted, lambda: read_big(path))
+                if what == writable:
+                    figures[writable + ", again"] = spent(mounted, lambda: read_big(path))
+        with system(folder, fresh("upper")) as mounted:
+            forget()
+            path = (folder if system is raw else mounted.at) / "big.bin"
+            figures[writable + ", from the disk"] = spent(mounted, lambda: read_big(path))
+        read_big(folder / "big.bin")
         return figures
 
     medians = in_turn({"ovl": ovl, "fuse-overlayfs": fuse_overlayfs, "kernel": kernel, "raw": raw}, measure)
     speed = dict(unit=lambda seconds: size / seconds / 2**20, word="MiB/s")
-    for what, goal in (("an upper's file", 0.9), ("a lower's file, writable mount", 0.7), ("a lower's file, read-only mount", 0.9)):
+    for what, goal in (("an upper's file", 0.9), (writable, 0.7), (writable + ", again", 0.7),
+                       (writable + ", from the disk", 0.7), ("a lower's file, read-only mount", 0.9)):
         report("M3", medians, what, goal, "raw", **speed)
 
 
@@ -274,6 +305,14 @@ PEERS = {"M1": "fuse-overlayfs", "M2": "fuse-overlayfs", "M3": "fuse-overlayfs",
 
 def main():
     HOME.mkdir(parents=True, exist_ok=True)
+    disk = DATA / "mounts.ext4"
+    disk.unlink(missing_ok=True)
+    with open(disk, "wb") as file:
+        file.truncate(8 << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    # The namespace ends with us, and with it the mount and the file.
+    subprocess.run(["mount", "-o", "loop", disk, HOME], check=True)
+    disk.unlink()
     for job in sys.argv[1:]:
         if job in PEERS and not shutil.which(PEERS[job]):
             missing(job, PEERS[job])
