@@ -123,7 +123,7 @@ fn shrink(house: &House, node: &Path, module: &Path) -> Result<(), String> {
     let mut opt = house.program("node");
     opt.arg(node.join("node_modules/binaryen/bin/wasm-opt")).arg(module);
     // The stack comes first in memory, so that no object of ours lies in its lowest KiB.
-    opt.args(["-Oz", "--converge", "--low-memory-unused", "--strip-debug", "--strip-producers", "--reorder-functions"]);
+    opt.args(["-Oz", "--converge", "--low-memory-unused", "--strip-debug", "--strip-producers"]);
     // A function of some size stays one, though it has one caller: the browser's fast code replaces the first, slow one
     // only from call to call, never within a loop.
     opt.args(["--one-caller-inline-max-function-size", "100"]);

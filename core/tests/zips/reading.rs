@@ -133,6 +133,18 @@ fn a_big_member_that_is_cut_or_damaged_is_told_where_it_is_read() {
     one.read_at(&mut [0; 9], 3_000_000).expect("the middle reads");
     let error = blob(&layer, "big").read_at(&mut vec![0; 4_000_000], 0).expect_err("it is not what it declares");
     assert_refused(&error, ErrorKind::Corrupt, "CRC-32", "read whole");
+    let error = blob(&layer, "big").read_at(&mut [0; 4096], 3_999_000).expect_err("the last bytes are withheld");
+    assert_refused(&error, ErrorKind::Corrupt, "CRC-32", "the end alone");
+    let two = blob(&layer, "big");
+    let mut at = 2_500_000;
+    let error = loop {
+        match two.read_at(&mut [0; 70_000], at) {
+            Ok(got) => at += got as u64,
+            Err(error) => break error,
+        }
+        assert!(at < 4_000_000, "a damaged member read to its end");
+    };
+    assert_refused(&error, ErrorKind::Corrupt, "CRC-32", "from the middle to the end");
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! Decoding a member's stored bytes from the front, a piece at a time.
+//! Decoding a member's stored bytes from the front, or from a point on the way, a piece at a time.
 
+#[cfg(feature = "seek")]
 use std::sync::Arc;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::CompressionMethod as Method;
 
-use super::{
-    end::corrupt,
-    seek::{Point, Points, Walk},
-};
+use super::end::corrupt;
+#[cfg(feature = "seek")]
+use super::seek::{Point, Points, Seeker};
 use crate::{Blob, Result};
 
 /// Stored bytes are fetched in pieces of this many.
@@ -28,7 +28,7 @@ pub(super) struct Task<'a> {
 pub(super) struct Decoder {
     coder: Coder,
     crc: Crc,
-    /// Whether it began at the front, and so can tell whether the content is as declared.
+    /// See [`Decoder::is_whole`].
     whole: bool,
     /// How many bytes came out.
     pub(super) at: u64,
@@ -42,7 +42,8 @@ pub(super) struct Decoder {
 enum Coder {
     Deflate(Box<Decompress>),
     Deflate64(Box<deflate64::InflaterManaged>),
-    Walk(Walk),
+    #[cfg(feature = "seek")]
+    Seeker(Seeker),
 }
 
 /// What one step took in and gave out, and whether the stream has ended, or a block of it.
@@ -69,13 +70,14 @@ impl Decoder {
     }
 
     /// Returns a decoder for deflate at a point, or at the front, that notes points on its way.
-    pub(super) fn noting(points: Arc<Points>, from: Option<&Point>) -> Self {
-        let walk = Self::at_front(Coder::Walk(Walk::new(points, from)));
-        let Some(point) = from else { return walk };
-        Self { whole: false, at: point.at, fetched: point.packed, ..walk }
+    #[cfg(feature = "seek")]
+    pub(super) fn noting(points: &Arc<Points>, from: Option<&Point>) -> Self {
+        let decoder = Self::at_front(Coder::Seeker(Seeker::new(points, from)));
+        let Some(point) = from else { return decoder };
+        Self { whole: false, at: point.at, fetched: point.packed, ..decoder }
     }
 
-    /// Returns whether all of a member that it has read is known to be as declared.
+    /// Returns whether it began at the front, and so tells at the end whether the member is as declared.
     pub(super) fn is_whole(&self) -> bool {
         self.whole
     }
@@ -161,9 +163,11 @@ impl Decoder {
         Ok(0)
     }
 
+    /// Notes that a block ends here.
     fn note(&self) {
-        if let Coder::Walk(walk) = &self.coder {
-            walk.note(self.fetched - (self.input.len() - self.used) as u64);
+        #[cfg(feature = "seek")]
+        if let Coder::Seeker(seeker) = &self.coder {
+            seeker.note(self.fetched - (self.input.len() - self.used) as u64);
         }
     }
 
@@ -190,7 +194,8 @@ impl Coder {
         match self {
             Self::Deflate(coder) => deflate(coder, input, output),
             Self::Deflate64(coder) => deflate64(coder, input, output),
-            Self::Walk(walk) => walk.step(input, output),
+            #[cfg(feature = "seek")]
+            Self::Seeker(seeker) => seeker.step(input, output),
         }
     }
 }

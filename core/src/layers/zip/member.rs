@@ -9,12 +9,13 @@ use std::{
 use flate2::Crc;
 use rawzip::CompressionMethod as Method;
 
+#[cfg(feature = "seek")]
+use super::seek;
 use super::{
     end::corrupt,
     index::Record,
     inflate::{Decoder, Task},
     local::{self, ENCRYPTED, Local},
-    seek,
     shared::Shared,
 };
 use crate::{Blob, Error, ErrorKind, Result, Stored};
@@ -112,19 +113,32 @@ impl Member {
         Ok(())
     }
 
-    /// Returns the decoder that reaches an offset soonest: the one at hand, one at a point before, or one at the front.
-    fn decoder(&self, at_hand: Option<Decoder>, offset: u64) -> Result<Decoder> {
+    /// Returns the decoder that reads up to `end` from `offset` on soonest: the one at hand, one at a point before, or one
+    /// at the front.
+    fn decoder(&self, at_hand: Option<Decoder>, offset: u64, end: u64) -> Result<Decoder> {
         let record = self.record();
-        let from = at_hand.as_ref().map_or(0, |decoder| decoder.at);
-        if Method::new(record.method) == Method::DEFLATE && !seek::is_near(from, offset) {
-            let points = self.zip.sought.of(self.id, record.size);
-            let point = points.before(offset).filter(|point| point.at > from);
-            if point.is_some() || seek::is_near(0, from) {
-                return Ok(Decoder::noting(points, point.as_deref()));
-            }
+        // Who reads the last bytes must be able to tell whether they may be given.
+        let tells = end < record.size || self.zip.is_verified(self.id);
+        let at_hand = at_hand.filter(|decoder| decoder.at <= offset && (tells || decoder.is_whole()));
+        #[cfg(feature = "seek")]
+        if let Some(decoder) = self.sought(at_hand.as_ref().map_or(0, |decoder| decoder.at), offset, tells) {
+            return Ok(decoder);
         }
         let made = at_hand.or_else(|| self.zip.decoder(record.method));
         made.ok_or_else(|| corrupt("a member has no method"))
+    }
+
+    /// Returns a decoder that notes points, where it is far from `from`, where one is at hand, to `offset`: at the last
+    /// point before, if it may begin at one, or at the front if that is near.
+    #[cfg(feature = "seek")]
+    fn sought(&self, from: u64, offset: u64, at_point: bool) -> Option<Decoder> {
+        let record = self.record();
+        if Method::new(record.method) != Method::DEFLATE || seek::is_near(from, offset) {
+            return None;
+        }
+        let points = self.zip.sought.of(self.id, record.size);
+        let point = points.before(offset).filter(|point| at_point && point.at > from);
+        (point.is_some() || seek::is_near(0, from)).then(|| Decoder::noting(&points, point.as_deref()))
     }
 
     fn read_coded(&self, slot: &mut Option<Decoder>, buf: &mut [u8], offset: u64) -> Result<usize> {
@@ -136,7 +150,7 @@ impl Member {
             size: record.size,
             crc: record.crc,
         };
-        let mut decoder = self.decoder(slot.take().filter(|decoder| decoder.at <= offset), offset)?;
+        let mut decoder = self.decoder(slot.take(), offset, offset.saturating_add(buf.len() as u64))?;
         decoder.skip(&task, offset)?;
         let got = decoder.read(&task, buf)?;
         if decoder.at == record.size {

@@ -19,6 +19,7 @@ mod local;
 mod member;
 mod names;
 mod report;
+#[cfg(feature = "seek")]
 mod seek;
 mod shared;
 mod spans;

@@ -2,11 +2,14 @@
 //!
 //! Who skips a long way notes points on it: where a block of the stream begins, and the 32 KiB of content before, to
 //! which it may refer. Another reader goes on from there. No more than [`MOST`] points are kept of a member, and of
-//! [`MEMBERS`] members: 64 MiB for an archive, however big it is.
+//! [`MEMBERS`] members: 64 MiB for an archive, however big it is and however many read it.
+//!
+//! Who begins at a point cannot tell whether the member is as declared (trust 3.7): it is for those who do not read its
+//! last bytes, or where another has read all of it.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use miniz_oxide::inflate::{
@@ -99,16 +102,18 @@ impl Sought {
 }
 
 /// A decoder for deflate that begins at the front or at a point, and notes others on its way.
-pub(super) struct Walk {
-    points: Arc<Points>,
+pub(super) struct Seeker {
+    /// Of a member that is no longer among the last, nothing is noted.
+    points: Weak<Points>,
     coder: Box<DecompressorOxide>,
     ring: Box<[u8]>,
     next: usize,
     at: u64,
 }
 
-impl Walk {
-    pub(super) fn new(points: Arc<Points>, from: Option<&Point>) -> Self {
+impl Seeker {
+    pub(super) fn new(points: &Arc<Points>, from: Option<&Point>) -> Self {
+        let points = Arc::downgrade(points);
         let mut ring = vec![0; RING].into_boxed_slice();
         let Some(point) = from else { return Self { points, coder: Box::default(), ring, next: 0, at: 0 } };
         let next = point.window.len();
@@ -135,9 +140,8 @@ impl Walk {
 
     /// Notes the beginning of a block, whose stored bytes go on at `packed`.
     pub(super) fn note(&self, packed: u64) {
-        let Some(state) = self.coder.block_boundary_state() else { return };
-        let point = || Point { at: self.at, packed, state, window: self.window() };
-        self.points.note(point, self.at);
+        let (Some(points), Some(state)) = (self.points.upgrade(), self.coder.block_boundary_state()) else { return };
+        points.note(|| Point { at: self.at, packed, state, window: self.window() }, self.at);
     }
 
     /// Returns what came out last.

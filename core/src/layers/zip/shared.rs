@@ -7,10 +7,11 @@ use std::sync::{
 
 use rawzip::CompressionMethod as Method;
 
+#[cfg(feature = "seek")]
+use super::seek::Sought;
 use super::{
     index::{Index, Record},
     inflate::Decoder,
-    seek::Sought,
 };
 use crate::{Blob, Error, ErrorKind, Result};
 
@@ -34,13 +35,24 @@ pub(super) struct Shared {
     /// Decoders for deflate that have come to an end: to make one takes longer than to decode a small member.
     spares: Mutex<Vec<Decoder>>,
     /// Where big members can be decoded from.
+    #[cfg(feature = "seek")]
     pub(super) sought: Sought,
 }
 
 impl Shared {
     pub(super) fn new(source: Arc<dyn Blob>, base: u64, stamp: u128, name: String, index: Index) -> Self {
         let verified = index.records.iter().map(|_| AtomicU16::new(UNREAD)).collect();
-        Self { source, base, stamp, name, index, verified, spares: Mutex::default(), sought: Sought::default() }
+        Self {
+            source,
+            base,
+            stamp,
+            name,
+            index,
+            verified,
+            spares: Mutex::default(),
+            #[cfg(feature = "seek")]
+            sought: Sought::default(),
+        }
     }
 
     /// Returns a decoder at the front of a member, or `None` for a method that no decoder knows.
