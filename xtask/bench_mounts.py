@@ -234,6 +234,7 @@ def m3():
     def upper():
         made = fresh("upper")
         shutil.copyfile(folder / "big.bin", made[0] / "big.bin")
+        os.sync()
         return made
 
     def forget():
@@ -246,7 +247,7 @@ def m3():
         for what, lower, top in (("an upper's file", empty, upper), (writable, folder, lambda: fresh("upper")),
                                  ("a lower's file, read-only mount", folder, lambda: None)):
             with system(lower, top()) as mounted:
-                path = (folder if system is raw else mounted.at) / "big.bin"
+                path = (folder if system is raw and lower is folder else mounted.at) / "big.bin"
                 figures[what] = spent(mounted, lambda: read_big(path))
                 if what == writable:
                     figures[writable + ", again"] = spent(mounted, lambda: read_big(path))
