@@ -31,12 +31,18 @@ pub enum Begin {
 pub struct Writer {
     node: Node,
     content: Arc<dyn BlobMut>,
+    came_up: bool,
 }
 
 impl Writer {
     /// Returns the content, to read it.
     pub fn content(&self) -> Arc<dyn Blob> {
         self.content.clone()
+    }
+
+    /// Returns whether the file was copied up for it.
+    pub fn came_up(&self) -> bool {
+        self.came_up
     }
 }
 
@@ -83,14 +89,15 @@ impl Overlay {
         let seen = self.resolve(path, Follow::No, op)?;
         must_be_file(&seen)?;
         if begin == Begin::Kept && !needs_copy(&self.stack, &seen.place) {
-            let writer = self.writer(&seen.found(op)?.node).map_err(|e| e.or_at(path))?;
+            let writer = self.writer(&seen.found(op)?.node, false).map_err(|e| e.or_at(path))?;
             return Ok((Object::of(seen), writer));
         }
         let mut opened = None;
         let stage = |spot: &Spot| self.stage_to_write(spot, begin);
         self.change_copy(path, Follow::No, op, must_be_file, stage, |spot, copy| {
+            let came_up = needs_copy(&self.stack, &spot.place);
             let (node, copied_up) = self.object_up(spot, copy, op)?;
-            let writer = self.writer(&node)?;
+            let writer = self.writer(&node, came_up)?;
             let report = match begin {
                 Begin::Kept => Report::default(),
                 Begin::Empty => {
@@ -108,8 +115,9 @@ impl Overlay {
     /// Opens an object's content to write it in place; that of a lower becomes a file of the upper without a name.
     pub fn write_object(&self, ctx: &Ctx, object: &mut Object, begin: Begin) -> Result<Writer> {
         must_be_file(&object.spot())?;
+        let came_up = !self.stays(object);
         let node = self.nameless_up(object, begin)?;
-        let writer = self.writer(&node)?;
+        let writer = self.writer(&node, came_up)?;
         if begin == Begin::Empty {
             writer.content.set_len(0)?;
             self.touch(&node, ctx.now)?;
@@ -144,9 +152,9 @@ impl Overlay {
         }
     }
 
-    fn writer(&self, node: &Node) -> Result<Writer> {
+    fn writer(&self, node: &Node, came_up: bool) -> Result<Writer> {
         let content = self.upper("open")?.open_mut(node)?;
-        Ok(Writer { node: node.clone(), content })
+        Ok(Writer { node: node.clone(), content, came_up })
     }
 
     fn touch(&self, node: &Node, now: Time) -> Result<()> {

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{Allocate, Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
 
+/// The most content that is copied without looking for a quicker way.
+const PAGE: usize = 4096;
+
 /// A file's content.
 #[derive(Debug)]
 pub(super) struct HostBlob {
@@ -112,7 +115,29 @@ impl HostBlobMut {
         Ok(size)
     }
 
+    /// Copies content of at most a page, to which a clone and a search for holes would be most of the work. Returns the
+    /// bytes, `None` when it is longer.
+    fn copy_page(&self, from: &HostBlob) -> Result<Option<u64>> {
+        let mut buf = [0; PAGE + 1];
+        let mut len = 0;
+        while len < buf.len() {
+            match from.read_at(&mut buf[len..], len as u64)? {
+                0 => break,
+                got => len += got,
+            }
+        }
+        if len > PAGE {
+            return Ok(None);
+        }
+        self.set_len(0)?;
+        sys::write_at(&self.blob.file, &buf[..len], 0).map_err(super::failed("write"))?;
+        Ok(Some(len as u64))
+    }
+
     fn copy_host(&self, from: &HostBlob) -> Result<u64> {
+        if let Some(copied) = self.copy_page(from)? {
+            return Ok(copied);
+        }
         if sys::clone_content(&from.file, &self.blob.file).is_ok() {
             return from.size();
         }

@@ -49,6 +49,13 @@ impl Content {
             Self::Write(writer) => writer.content(),
         }
     }
+
+    /// Returns the version that this content is of, found when it was `before` at first: a copy-up for it counts as one,
+    /// and whatever else has come meanwhile lets it be found again.
+    fn version(&self, state: &State, before: u64) -> u64 {
+        let came_up = matches!(self, Self::Write(writer) if writer.came_up());
+        if came_up && state.version() == before + 1 { before + 1 } else { before }
+    }
 }
 
 /// How a file is opened.
@@ -101,6 +108,7 @@ impl Tree {
                 Some(made) => self.content_of(ctx, ino, made.object, how)?,
                 None => self.find_content(ctx, ino, path.as_ref(), how)?,
             };
+            let version = content.version(&state, version);
             let way = self.way(ino, how, &object, &content, back);
             let mapped = matches!(way, Way::Passes { asks: true, .. });
             let since = mapped.then(|| self.overlay.stat_of(&object)).transpose()?.map(|stat| stat.attrs.mtime);
@@ -135,9 +143,8 @@ impl Tree {
             let content = Content::Read(self.overlay.content_of(&object)?);
             return Ok((object, content));
         }
-        let before = object.layer();
         let writer = self.overlay.write_object(ctx, &mut object, how.begin())?;
-        if object.layer() != before {
+        if writer.came_up() {
             self.table().renewed(ino, object.clone());
         }
         Ok((object, Content::Write(Arc::new(writer))))
@@ -152,6 +159,7 @@ impl Tree {
             let (path, how) = (self.table().path(file.ino), How { writes: file.writes, truncates: false });
             let (object, content) = self.find_content(ctx, file.ino, path.as_ref(), how)?;
             self.table().hold(file.ino, object.clone());
+            let version = content.version(&file.state, version);
             *opened = Opened { version, object, content };
         }
         Ok(opened.clone())

@@ -1,7 +1,8 @@
 //! Telling the kernel what to look up anew.
 //!
-//! A thread of its own does it: the kernel takes locks for it that a request may hold which waits for us. The same thread
-//! sees to it that no directory is remembered for longer than [`REMEMBERED`].
+//! A thread of its own does it: the kernel takes locks for it that a request may hold which waits for us. For attributes
+//! it takes none of those: they are told at once. The same thread sees to it that no directory is remembered for longer
+//! than [`REMEMBERED`].
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -28,6 +29,17 @@ pub(super) enum Notice {
     Content(u64),
 }
 
+impl Notice {
+    /// Tells the kernel. It may have forgotten it already, or be gone: then there is nothing to tell.
+    fn tell(&self, kernel: &Notifier) {
+        let _told = match self {
+            Self::Name(dir, name) => kernel.inval_entry(INodeNo(*dir), OsStr::from_bytes(name.as_bytes())),
+            Self::Attributes(ino) => kernel.inval_inode(INodeNo(*ino), -1, 0),
+            Self::Content(ino) => kernel.inval_inode(INodeNo(*ino), 0, 0),
+        };
+    }
+}
+
 /// Notices on their way.
 #[derive(Default)]
 pub(super) struct Notices {
@@ -47,6 +59,8 @@ struct Queue {
     sent: u64,
     /// How many wait until what they pushed has been told: with nobody waiting, nobody is woken.
     waits: usize,
+    /// Who is told, from when the thread has begun until it is over.
+    kernel: Option<Notifier>,
     closed: bool,
 }
 
@@ -57,13 +71,18 @@ impl Notices {
             return;
         }
         let mut queue = self.queue();
+        let before = queue.pushed;
         for notice in notices {
-            if queue.known.insert(notice.clone()) {
+            if let (Notice::Attributes(_), Some(kernel)) = (&notice, &queue.kernel) {
+                notice.tell(kernel);
+            } else if queue.known.insert(notice.clone()) {
                 queue.pushed += 1;
                 queue.waiting.push_back(notice);
             }
         }
-        self.pushed.notify_one();
+        if queue.pushed > before {
+            self.pushed.notify_one();
+        }
     }
 
     /// Returns when the kernel knows all that has been pushed, or is gone.
@@ -79,7 +98,9 @@ impl Notices {
 
     /// Lets go of who waits: nobody is to be told any more.
     pub(super) fn close(&self) {
-        self.queue().closed = true;
+        let mut queue = self.queue();
+        (queue.closed, queue.kernel) = (true, None);
+        drop(queue);
         self.pushed.notify_one();
         self.told.notify_all();
     }
@@ -87,6 +108,7 @@ impl Notices {
     /// Tells the kernel what is pushed, until [`Notices::close`], and calls `forget` at least so often as directories
     /// may be remembered.
     pub(super) fn send_all(&self, kernel: &Notifier, forget: impl Fn()) {
+        self.queue().kernel = Some(kernel.clone());
         let mut forgotten = Instant::now();
         while let Some(notice) = self.next() {
             if forgotten.elapsed() >= REMEMBERED {
@@ -94,12 +116,7 @@ impl Notices {
                 forgotten = Instant::now();
             }
             let Some(notice) = notice else { continue };
-            // The kernel may have forgotten it already, or be gone: then there is nothing to tell.
-            let _told = match &notice {
-                Notice::Name(dir, name) => kernel.inval_entry(INodeNo(*dir), OsStr::from_bytes(name.as_bytes())),
-                Notice::Attributes(ino) => kernel.inval_inode(INodeNo(*ino), -1, 0),
-                Notice::Content(ino) => kernel.inval_inode(INodeNo(*ino), 0, 0),
-            };
+            notice.tell(kernel);
             self.sent();
         }
     }
