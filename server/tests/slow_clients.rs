@@ -18,7 +18,7 @@ const EACH: usize = 300;
 /// Every wait of the server.
 const LIMIT: Duration = Duration::from_secs(2);
 /// How much later they must be gone, on a machine that does much else.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_secs(15);
 /// More than the buffers of a connection hold.
 const BIG: usize = 32 << 20;
 
