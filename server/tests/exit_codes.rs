@@ -127,11 +127,13 @@ fn success_is_zero_for_help_and_for_what_was_asked() {
 }
 
 #[test]
-fn a_busy_port_is_seven() {
+fn a_busy_port_is_seven_and_leaves_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let line = format!("ovl-server --upper mem: --listen {address}");
-    check(place().path(), (&line, 7, &format!("{address} is taken"), "choose another --listen"));
+    let line = format!("ovl-server --upper new --listen {address}");
+    let place = place();
+    check(place.path(), (&line, 7, &format!("{address} is taken"), "choose another --listen"));
+    assert!(!place.path().join("new").exists(), "an upper was made for nobody");
 }
 
 #[test]

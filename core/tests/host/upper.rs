@@ -295,6 +295,26 @@ fn a_full_file_system_takes_nothing_and_gives_everything_back() {
 }
 
 #[test]
+fn on_a_tiny_file_system_the_reserve_leaves_room_for_changes() {
+    if !is_root() {
+        return;
+    }
+    for size in ["size=1m", "size=256k"] {
+        let place = Place::new();
+        let disk = Mount::new("tmpfs", size, place.path("disk"));
+        place.file("l/doomed", "lower");
+        let upper = host::upper(&disk.path().join("u"), form(Form::KernelTrusted)).unwrap();
+        let overlay = stack(upper, &[place.path("l")]);
+        put(&overlay, "small", "small");
+        let upload = overlay.upload(&ctx()).unwrap();
+        let written = (0..256).try_for_each(|i| upload.write_at(&[1; 4096], i * 4096));
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::NoSpace);
+        overlay.remove(&ctx(), &path("doomed"), Removal::File).unwrap();
+        assert_eq!(read(&overlay, "small"), "small");
+    }
+}
+
+#[test]
 fn without_privileges_an_upper_takes_a_read_only_tree_and_edits_it() {
     if !is_root() {
         return;

@@ -149,13 +149,18 @@ pub fn run(mut args: ServeArgs) -> Result<(), Failure> {
     let nonce = time::nonce();
     let settings = settings(&args.server);
     let events = Events::new(nonce, settings.events_kept);
+    let runtime = Runtime::new().map_err(|error| Failure::new(code::IO, format!("cannot start: {error}")))?;
+    // Before anything is made for it: a start that is refused leaves nothing.
+    let listener = match args.server.dry_run {
+        true => None,
+        false => Some(runtime.block_on(listen(&args.server, held))?),
+    };
     let (opened, live) = live::open(&args.server.mount, &args.stack, nonce, events.observer(), args.server.dry_run)?;
-    if args.server.dry_run {
+    let Some(listener) = listener else {
         print!("{}", banner::stack(&opened));
         return Ok(());
-    }
-    let runtime = Runtime::new().map_err(|error| Failure::new(code::IO, format!("cannot start: {error}")))?;
-    let served = runtime.block_on(serve(&args.server, held, opened, settings, events, token, live.at_once()));
+    };
+    let served = runtime.block_on(serve(&args.server, listener, opened, settings, events, token, live.at_once()));
     runtime.shutdown_background();
     served.and(live.end())
 }
@@ -170,20 +175,24 @@ fn held(args: &mut ServerArgs) -> Result<Option<Held>, Failure> {
     Ok(held)
 }
 
+/// Takes the address, or the socket that was passed.
+async fn listen(args: &ServerArgs, held: Option<Held>) -> Result<Listener, Failure> {
+    let listener = match held {
+        Some(held) => held.listen(),
+        None => Listener::bind(&args.listen).await,
+    };
+    listener.map_err(|error| cannot_listen(&args.listen, error))
+}
+
 async fn serve(
     args: &ServerArgs,
-    held: Option<Held>,
+    mut listener: Listener,
     opened: Opened,
     settings: Settings,
     events: Arc<Events>,
     token: Option<String>,
     unmount: impl Fn() + Send + 'static,
 ) -> Result<(), Failure> {
-    let listener = match held {
-        Some(held) => held.listen(),
-        None => Listener::bind(&args.listen).await,
-    };
-    let mut listener = listener.map_err(|error| cannot_listen(&args.listen, error))?;
     let bound = listener.bound().map_err(|error| cannot_listen(&args.listen, error))?;
     let url = bound.map_or_else(|| args.listen.to_string(), |bound| format!("http://{bound}"));
     let text = format!("{}{}", banner::stack(&opened), banner::address(&url, token.is_some()));

@@ -3,7 +3,7 @@
 //! A mount that somebody else has made at the same place meanwhile stays: ours is known by its device.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,6 +24,7 @@ pub struct Place {
 
 impl Place {
     /// Returns the place of what is mounted at a path that has no symbolic link in it.
+    #[cfg(feature = "fuse")]
     pub(crate) fn of(at: &Path) -> io::Result<Self> {
         Ok(Self { at: at.to_owned(), device: device(at)? })
     }
@@ -34,6 +35,7 @@ impl Place {
     }
 
     /// Returns the numbers by which the table of mounts knows it.
+    #[cfg(feature = "fuse")]
     pub(crate) fn device(&self) -> (u32, u32) {
         self.device
     }
@@ -58,11 +60,12 @@ impl Place {
     ///
     /// # Errors
     /// A system on which neither `umount` nor the kernel's directory of such mounts lets this user do it.
+    #[cfg(feature = "fuse")]
     pub(crate) fn abort(&self) -> io::Result<()> {
         let Some(at) = self.now() else { return Ok(()) };
         let forced = rustix::mount::unmount(&at, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE | UnmountFlags::DETACH);
         if forced.is_err() {
-            fs::write(format!("/sys/fs/fuse/connections/{}/abort", self.device.1), "1")?;
+            std::fs::write(format!("/sys/fs/fuse/connections/{}/abort", self.device.1), "1")?;
             // It answers with errors from now on, taken away or not.
             let _detached = self.detach();
         }
@@ -70,9 +73,11 @@ impl Place {
     }
 
     /// Lets the kernel read so many bytes ahead, where this process may decide that.
+    #[cfg(feature = "fuse")]
     pub(crate) fn read_ahead(&self, bytes: u32) {
         let (major, minor) = self.device;
-        let _allowed = fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), (bytes / 1024).to_string());
+        let _allowed =
+            std::fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), (bytes / 1024).to_string());
     }
 
     /// Returns where it is by now: a directory above it may have got another name. `None` where it is covered or gone.

@@ -177,7 +177,7 @@ impl Export {
             eprintln!("{}", print::with_schema(EXPORT, &body));
             return Ok(());
         }
-        self.notes.say(&format!("{} entries, {} bytes", report.entries, report.bytes));
+        self.notes.say(&format!("{}, {} bytes", print::entries(report.entries), report.bytes));
         for (loss, lost) in &report.lossy.0 {
             let (count, word, first) = (lost.count, loss.word(), &lost.first);
             self.notes.say(&format!("the format cannot hold {count} {word} (the first: {first})"));
@@ -284,7 +284,8 @@ impl Import {
         };
         let what = if done.is_upper { "an exported upper" } else { "an archive" };
         let verb = if self.consent.dry_run { "would be imported" } else { "imported" };
-        let text = format!("{verb}: {what}, {} entries, {} bytes, {} kept\n", done.entries, done.bytes, done.kept);
+        let entries = print::entries(done.entries);
+        let text = format!("{verb}: {what}, {entries}, {} bytes, {} kept\n", done.bytes, done.kept);
         print::object(self.json, "ovl.import/1", &body, &text)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     columns::{left, right},
     notes::Notes,
-    print::{Format, List},
+    print::{self, Format, List},
 };
 use crate::{
     cli::{exit::Failure, flags::StackArgs, spec::LayerSpec},
@@ -149,11 +149,12 @@ pub(super) fn unpacked(spec: &LayerSpec, args: &StackArgs, notes: Notes) -> Resu
     notes.say(&format!("{shown} {how}, in {tree}"));
     let about = &lease.about;
     if about.left_out > 0 {
-        notes.say(&format!("{} entries of {shown} cannot be shown; `ovl inspect` tells why", about.left_out));
+        let entries = print::entries(about.left_out);
+        notes.say(&format!("{entries} of {shown} cannot be shown; `ovl inspect` tells why"));
     }
     if about.special > 0 {
         let what = "fifos, sockets and devices, made with --privileged-metadata alone";
-        notes.say(&format!("{} entries of {shown} are left out: {what}", about.special));
+        notes.say(&format!("left out of {shown}: {}, {what}", print::entries(about.special)));
     }
     Ok(lease)
 }

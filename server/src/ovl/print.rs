@@ -118,3 +118,11 @@ pub(super) fn failed(error: io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::BrokenPipe { READER_GONE } else { code::IO };
     Failure::new(code, format!("cannot write the output: {error}; send it elsewhere"))
 }
+
+/// Returns a number of entries in words.
+pub(super) fn entries(count: impl Into<u64>) -> String {
+    match count.into() {
+        1 => "1 entry".into(),
+        count => format!("{count} entries"),
+    }
+}

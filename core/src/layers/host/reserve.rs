@@ -9,8 +9,9 @@ use super::sys::{self, Handle};
 use crate::Allocate;
 
 const NAME: &[u8] = b"reserve";
-/// One mebibyte: room for whiteouts and the directory blocks that they need.
-const SIZE: u64 = 1 << 20;
+/// Room for whiteouts and the directory blocks that they need; less where a reserve would take more than half of what is
+/// left.
+const SIZES: [u64; 3] = [1 << 20, 1 << 18, 1 << 16];
 
 /// The reserve in a work directory.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Reserve {
 impl Reserve {
     /// Keeps a reserve in the directory `work`, if there is room for one now.
     pub(super) fn new(work: Handle) -> Self {
-        let kept = work.child_stat(NAME).is_ok_and(|raw| raw.stat.size == SIZE);
+        let kept = work.child_stat(NAME).is_ok_and(|raw| SIZES.contains(&raw.stat.size));
         let reserve = Self { work, kept: AtomicBool::new(kept) };
         reserve.keep();
         reserve
@@ -46,8 +47,13 @@ impl Reserve {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.work.child(NAME),
             made => made,
         };
-        let allocated = sys::allocate(&file?.write()?, Allocate::Extend, 0..SIZE);
-        allocated.inspect_err(|_| {
+        let file = file?.write()?;
+        let set_aside = |size| {
+            sys::allocate(&file, Allocate::Extend, 0..2 * size)?;
+            file.set_len(size)
+        };
+        let [first, rest @ ..] = SIZES;
+        rest.into_iter().fold(set_aside(first), |done, size| done.or_else(|_| set_aside(size))).inspect_err(|_| {
             // What was set aside of it must not lie about.
             let _leftover = self.work.unlink(NAME);
         })

@@ -93,6 +93,7 @@ impl KernelArgs {
     }
 
     /// Returns an option that was asked for and that only the kernel's overlay has.
+    #[cfg(feature = "fuse")]
     pub(crate) fn own(&self) -> Option<&'static str> {
         let asked = [
             (self.metacopy, "--metacopy"),
