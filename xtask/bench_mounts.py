@@ -4,7 +4,8 @@
 Root only, in a mount namespace of its own (`unshare --mount`), so that nothing stays. Peers from Debian: fuse-overlayfs,
 fuse-zip. Every measurement is of a fresh mount; the layers themselves are in the page cache, where nothing else is said.
 Uppers lie on an ext4 of their own (a loop device): where many files have just been removed, ext4 looks at each of them
-before it makes a new one, and whoever is measured last would pay for all.
+before it makes a new one, and whoever is measured last would pay for all. Changes (M2) are made in all systems by turns, a
+few at a time, each on a disk of its own: how long a machine takes to wake a process changes within minutes.
 """
 import contextlib, mmap, os, pathlib, random, shutil, signal, statistics, subprocess, sys, time, zipfile
 
@@ -12,6 +13,8 @@ from bench import DATA, OVL, ROUNDS, TICK, big, missing, once, small_dir, zipped
 
 HOME = DATA / "mounts"
 COUNT = 2000
+# How many changes one system makes before it is the next one's turn.
+SLICE = 25
 
 
 # ---- mounts ----
@@ -30,9 +33,26 @@ class Mounted:
 
 
 @contextlib.contextmanager
-def standing(argv):
+def disk(at):
+    """Mounts a new file system at a directory. Its file goes with it."""
+    at.mkdir(parents=True, exist_ok=True)
+    file = DATA / f"{at.name}.ext4"
+    file.unlink(missing_ok=True)
+    with open(file, "wb") as made:
+        made.truncate(8 << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-F", file], check=True)
+    subprocess.run(["mount", "-o", "loop", file, at], check=True)
+    file.unlink()
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+@contextlib.contextmanager
+def standing(argv, upper=None):
     """Mounts at a new place; by a process that stays, unless it is the kernel's own `mount`."""
-    at = HOME / "mnt"
+    at = upper[0].with_suffix(".mnt") if upper else HOME / "mnt"
     at.mkdir(exist_ok=True)
     child = subprocess.Popen([*map(str, argv), str(at)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not os.path.ismount(at):
@@ -47,9 +67,9 @@ def standing(argv):
         child.wait(20)
 
 
-def fresh(name):
+def fresh(name, home=HOME):
     """Returns an empty directory for an upper, with a place for what is not finished beside it."""
-    upper, work = HOME / name, HOME / f"{name}.work"
+    upper, work = home / name, home / f"{name}.work"
     for path in (upper, work):
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
@@ -59,7 +79,7 @@ def fresh(name):
 def ovl(lower, upper=None, durability="ordered"):
     layers = ["--lower", lower, *(["--upper", upper[0], "--work", upper[1]] if upper else [])]
     # `ordered` is as the kernel's overlay: what is not on the disk yet may be lost, nothing is damaged.
-    return standing([OVL, "mount", "--foreground", "--driver", "fuse", "--durability", durability, *layers])
+    return standing([OVL, "mount", "--foreground", "--driver", "fuse", "--durability", durability, *layers], upper)
 
 
 def ovl_none(lower, upper):
@@ -72,13 +92,13 @@ def options(lower, upper):
 
 
 def fuse_overlayfs(lower, upper=None):
-    return standing(["fuse-overlayfs", "-f", "-o", options(lower, upper)])
+    return standing(["fuse-overlayfs", "-f", "-o", options(lower, upper)], upper)
 
 
 def kernel(lower, upper=None):
     # It takes one layer only with a second one beneath.
     lower = lower if upper else f"{lower}:{fresh('none')[0]}"
-    return standing(["mount", "-t", "overlay", "-o", options(lower, upper), "overlay"])
+    return standing(["mount", "-t", "overlay", "-o", options(lower, upper), "overlay"], upper)
 
 
 @contextlib.contextmanager
@@ -145,8 +165,13 @@ def in_turn(systems, measure):
     for _ in range(ROUNDS):
         order = rng.sample(sorted(systems), len(systems))
         rounds.append({name: measure(systems[name]) for name in order})
-    middle = lambda name, what: tuple(statistics.median(one[name][what][i] for one in rounds) for i in (0, 1))
-    return {name: {what: middle(name, what) for what in rounds[0][name]} for name in systems}
+    return middle(rounds)
+
+
+def middle(rounds):
+    """Returns the medians of several rounds, each name to what to wall and CPU seconds."""
+    median = lambda name, what: tuple(statistics.median(one[name][what][i] for one in rounds) for i in (0, 1))
+    return {name: {what: median(name, what) for what in rounds[0][name]} for name in rounds[0]}
 
 
 def report(job, medians, what, goal, peer, higher=True, unit=lambda seconds: seconds * 1e3, word="ms"):
@@ -190,27 +215,39 @@ def m2():
     lower = once("small", small_dir)
     lowers = [os.path.relpath(path, lower) for path in files(lower)][:COUNT]
     names = [f"n{i:05}" for i in range(COUNT)]
+    shuffled = random.Random(2).sample(names, COUNT)
+    changes = {
+        "create": (names, lambda new, at: create_all(new)),
+        "rename": (names, lambda new, at: [os.rename(path, path + ".r") for path in new]),
+        "unlink": (shuffled, lambda new, at: [os.unlink(path + ".r") for path in new]),
+        "append (copy-up)": (lowers, lambda new, at: append_all(at)),
+        "unlink what a lower has": (lowers, lambda new, at: [os.unlink(path) for path in at]),
+    }
 
-    def measure(system):
-        with system(lower, fresh("upper")) as mounted:
-            new = os.path.join(mounted.at, "new")
-            os.mkdir(new)
-            old = [os.path.join(new, name) for name in names]
-            moved = [path + ".r" for path in old]
-            random.Random(2).shuffle(moved)
-            figures = {
-                "create": spent(mounted, lambda: create_all(old)),
-                "rename": spent(mounted, lambda: [os.rename(path, path + ".r") for path in old]),
-                "unlink": spent(mounted, lambda: [os.unlink(path) for path in moved]),
-            }
-            if system is not raw:
-                some = [os.path.join(mounted.at, path) for path in lowers]
-                figures["append (copy-up)"] = spent(mounted, lambda: append_all(some))
-                figures["unlink what a lower has"] = spent(mounted, lambda: [os.unlink(path) for path in some])
-            return figures
+    def measure(mounts):
+        for mounted in mounts.values():
+            os.mkdir(os.path.join(mounted.at, "new"))
+        figures, rng = {name: {} for name in mounts}, random.Random(4)
+        for what, (paths, change) in changes.items():
+            taken = {name: [] for name in mounts if name != "raw" or paths is not lowers}
+            for start in range(0, COUNT, SLICE):
+                for name in rng.sample(sorted(taken), len(taken)):
+                    at = str(mounts[name].at)
+                    new, old = ([os.path.join(*where, path) for path in paths[start:start + SLICE]]
+                                for where in ((at, "new"), (at,)))
+                    taken[name].append(spent(mounts[name], lambda: change(new, old)))
+            for name, slices in taken.items():
+                figures[name][what] = tuple(map(sum, zip(*slices)))
+        return figures
 
+    rounds = []
     systems = {"ovl": ovl, "ovl none": ovl_none, "fuse-overlayfs": fuse_overlayfs, "kernel": kernel, "raw": raw}
-    medians = in_turn(systems, measure)
+    for _ in range(ROUNDS):
+        with contextlib.ExitStack() as stack:
+            disks = {name: stack.enter_context(disk(HOME / name.replace(" ", "-"))) for name in systems}
+            rounds.append(measure({name: stack.enter_context(system(lower, fresh("upper", disks[name])))
+                                   for name, system in systems.items()}))
+    medians = middle(rounds)
     each = dict(unit=lambda seconds: seconds * 1e6 / COUNT, word="us each")
     for what, goal in (("create", 1.0), ("rename", 2.0), ("unlink", 2.0), ("unlink what a lower has", 2.0)):
         report("M2", medians, what, goal, "fuse-overlayfs", **each)
@@ -305,16 +342,13 @@ PEERS = {"M1": "fuse-overlayfs", "M2": "fuse-overlayfs", "M3": "fuse-overlayfs",
 
 
 def main():
-    HOME.mkdir(parents=True, exist_ok=True)
-    disk = DATA / "mounts.ext4"
-    disk.unlink(missing_ok=True)
-    with open(disk, "wb") as file:
-        file.truncate(8 << 30)
-    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
-    # The namespace ends with us, and with it the mount and the file.
-    subprocess.run(["mount", "-o", "loop", disk, HOME], check=True)
-    disk.unlink()
-    for job in sys.argv[1:]:
+    HOME.parent.mkdir(parents=True, exist_ok=True)
+    with disk(HOME):
+        run(sys.argv[1:])
+
+
+def run(jobs):
+    for job in jobs:
         if job in PEERS and not shutil.which(PEERS[job]):
             missing(job, PEERS[job])
         else:
