@@ -6,9 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fuser::{Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
+use fuser::{FileAttr, Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 use ovl_core::{
-    ErrorKind, Kind, Result, Stat, VPath,
+    Kind, Result, VPath,
     overlay::{Detail, Shown},
 };
 
@@ -85,8 +85,7 @@ impl Tree {
             }
         }
         for (place, line) in snapshot.from(from) {
-            let Some((stat, layer)) = self.fresh(&snapshot, line)? else { continue };
-            let found = self.known(dir.ino, line.name.as_name(), &stat, layer);
+            let Some(found) = self.fresh(dir.ino, &snapshot, line)? else { continue };
             let name = OsStr::from_bytes(line.name.as_bytes());
             if reply.add(found.ino, place, name, &TTL, &found, Generation(0)) {
                 self.table().forget(found.ino.0, 1);
@@ -96,15 +95,17 @@ impl Tree {
         Ok(())
     }
 
-    /// Returns what a line of a snapshot shows now, or `None` when that is nothing.
-    fn fresh(&self, snapshot: &Snapshot, line: &Shown) -> Result<Option<(Stat, usize)>> {
-        if let Some(stat) = line.stat.filter(|_| snapshot.stamp == self.stamp()) {
-            return Ok(Some((stat, line.layer)));
+    /// Tells the kernel of what a line of a snapshot shows now: returns `None` when that is nothing.
+    fn fresh(&self, ino: u64, snapshot: &Snapshot, line: &Shown) -> Result<Option<FileAttr>> {
+        let name = line.name.as_name();
+        if let Some(stat) = line.stat.filter(|_| snapshot.stamp == self.stamp())
+            && let Some(found) = self.known(ino, name, &stat, line.layer, snapshot.stamp.0)
+        {
+            return Ok(Some(found));
         }
-        let Some(dir) = &snapshot.path else { return Ok(None) };
-        match self.overlay.stat(&dir.join(line.name.as_name())) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            shown => shown,
+        match &snapshot.path {
+            Some(dir) => self.find(ino, name, &dir.join(name)),
+            None => Ok(None),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Looking: names, attributes, links, extended attributes, room.
 
 use fuser::FileAttr;
-use ovl_core::{Error, ErrorKind, Name, Result, Stat, Xattr, overlay::Follow};
+use ovl_core::{Error, ErrorKind, Name, Result, Stat, VPath, Xattr, overlay::Follow};
 use rustix::fs::StatVfs;
 
 use super::{attr::attr, tree::Tree};
@@ -10,20 +10,23 @@ impl Tree {
     /// Returns what a name in a directory leads to, `None` when that is nothing.
     pub(super) fn look_up(&self, dir: u64, name: Name<'_>) -> Result<Option<FileAttr>> {
         let _still = self.still();
-        let path = self.at(dir, name)?;
+        self.find(dir, name, &self.at(dir, name)?)
+    }
+
+    /// The same at its path, while that stays what it is.
+    pub(super) fn find(&self, dir: u64, name: Name<'_>, path: &VPath) -> Result<Option<FileAttr>> {
         loop {
             let before = self.overlay.generation();
-            let (stat, layer) = match self.overlay.stat(&path) {
-                Ok(Some(shown)) => shown,
-                Ok(None) => return Ok(None),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
+            let shown = match self.overlay.stat(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                shown => shown?,
             };
-            let found = self.known(dir, name, &stat, layer);
-            if self.overlay.generation() == before {
-                return Ok(Some(found));
+            let found = shown.map(|(stat, layer)| self.known(dir, name, &stat, layer, before));
+            // There was a change meanwhile, and what was seen may be gone.
+            if found == Some(None) || (found.is_none() && self.overlay.generation() != before) {
+                continue;
             }
-            self.table().forget(found.ino.0, 1);
+            return Ok(found.flatten());
         }
     }
 

@@ -31,8 +31,8 @@ impl Tree {
             Make::Special { kind, rdev, mode } => self.overlay.mknod(ctx, &path, kind, rdev, Some(mode))?,
             Make::Symlink { target } => self.overlay.symlink(ctx, &path, target)?,
         };
-        let info = made(done)?;
-        Ok(self.known(dir, name, &info.stat, top(&info)))
+        let (generation, info) = (done.generation, made(done)?);
+        Ok(self.made(dir, name, &info.stat, top(&info), generation))
     }
 
     /// Makes a file and opens it; one that has come to stand there meanwhile is opened, unless it must be new.
@@ -67,15 +67,16 @@ impl Tree {
         let _still = self.still();
         let (done, object) = self.overlay.make_object(ctx, &self.at(dir, name)?, Some(mode))?;
         let (generation, info) = (done.generation, made(done)?);
-        Ok((self.known(dir, name, &info.stat, top(&info)), Made { object, generation }))
+        Ok((self.made(dir, name, &info.stat, top(&info), generation), Made { object, generation }))
     }
 
     pub(super) fn link(&self, ctx: &Ctx, ino: u64, dir: u64, name: Name<'_>) -> Result<FileAttr> {
         let _still = self.still();
         let done = self.overlay.link(ctx, &self.path(ino)?, &self.at(dir, name)?)?;
-        let info = made(done)?;
+        let (generation, info) = (done.generation, made(done)?);
         let sight = self.sight(&info.stat, top(&info));
         self.table().link(ino, dir, name, sight);
+        self.look_anew(dir, name, generation);
         Ok(super::attr::attr(ino, &info.stat))
     }
 

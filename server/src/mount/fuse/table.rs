@@ -36,6 +36,8 @@ pub(super) struct Sight {
     pub(super) number: u64,
     /// Whether the layer is the upper, in which two names of one object are two links.
     pub(super) upper: bool,
+    /// Whether the object has more names than one.
+    pub(super) links: bool,
 }
 
 /// What open files of one object share.
@@ -261,7 +263,8 @@ impl Table {
         if !sight.upper || sight.kind == Kind::Dir {
             return;
         }
-        known.upper = Some(sight.number);
+        let before = known.upper.replace(sight.number);
+        self.unlink(before.filter(|before| *before != sight.number), ino);
         self.links.insert(sight.number, ino);
         if own_number(sight) != Some(ino) {
             self.kept.insert(sight.number, ino);
@@ -333,8 +336,14 @@ impl Table {
     fn renew(&mut self, ino: u64) {
         let Some(known) = self.known.get_mut(&ino) else { return };
         known.state.version.fetch_add(1, Ordering::AcqRel);
-        if let Some(link) = known.upper.take() {
-            self.links.remove(&link);
+        let before = known.upper.take();
+        self.unlink(before, ino);
+    }
+
+    /// Forgets that a file of the upper is this one.
+    fn unlink(&mut self, number: Option<u64>, ino: u64) {
+        if let Some(number) = number.filter(|number| self.links.get(number) == Some(&ino)) {
+            self.links.remove(&number);
         }
     }
 
@@ -419,9 +428,7 @@ impl Table {
             return;
         }
         let Some(gone) = self.known.remove(&ino) else { return };
-        if let Some(link) = gone.upper.filter(|link| self.links.get(link) == Some(&ino)) {
-            self.links.remove(&link);
-        }
+        self.unlink(gone.upper, ino);
         for (dir, name) in gone.names {
             if let Some(known) = self.known.get_mut(&dir) {
                 known.children.remove(name.as_bytes());
@@ -434,9 +441,12 @@ impl Table {
         self.known.get(&ino).is_some_and(|known| known.kind.is_none_or(|known| known == kind))
     }
 
+    /// Returns the inode that has another name of what is seen. With one name it is none but one that is open without a
+    /// name: of any other the upper has given the number anew.
     fn linked(&self, sight: Sight) -> Option<u64> {
-        let ino = self.links.get(&sight.number).filter(|_| sight.upper && sight.kind != Kind::Dir)?;
-        self.is_kind(*ino, sight.kind).then_some(*ino)
+        let ino = *self.links.get(&sight.number).filter(|_| sight.upper && sight.kind != Kind::Dir)?;
+        let nameless = self.known.get(&ino).is_some_and(|known| known.names.is_empty() && known.opens > 0);
+        (self.is_kind(ino, sight.kind) && (sight.links || nameless)).then_some(ino)
     }
 
     /// Returns a number for an object that the kernel does not know: its own in its layer, where that is free.
@@ -475,7 +485,13 @@ mod tests {
     fn see(table: &mut Table, dir: u64, text: &str, number: u64) -> u64 {
         let kind = if text.ends_with('/') { Kind::Dir } else { Kind::File };
         let name = Name::new(text.trim_end_matches('/').as_bytes()).unwrap();
-        table.learn(dir, name, Sight { kind, layer: 0, number, upper: true })
+        table.learn(dir, name, Sight { kind, layer: 0, number, upper: true, links: false })
+    }
+
+    /// Sees a file that has other names, too.
+    fn see_link(table: &mut Table, text: &str, number: u64) -> u64 {
+        let sight = Sight { kind: Kind::File, layer: 0, number, upper: true, links: true };
+        table.learn(ROOT, Name::new(text.as_bytes()).unwrap(), sight)
     }
 
     fn event(deed: Deed, at: &str) -> Event {
@@ -524,17 +540,44 @@ mod tests {
     #[test]
     fn two_links_are_one_inode_and_two_objects_are_two() {
         let mut table = Table::new();
-        let one = see(&mut table, ROOT, "a", 7);
-        assert_eq!(see(&mut table, ROOT, "b", 7), one);
+        let one = see_link(&mut table, "a", 7);
+        assert_eq!(see_link(&mut table, "b", 7), one);
         table.follow(&event(Deed::Removed, "a"), true);
         assert_eq!(shown(&table, one).as_deref(), Some("/b"));
         assert_ne!(see(&mut table, ROOT, "c", 8), one);
     }
 
     #[test]
+    fn the_last_name_of_an_open_file_is_found_though_the_other_is_gone() {
+        let mut table = Table::new();
+        let one = see_link(&mut table, "a", 7);
+        table.open(one);
+        table.follow(&event(Deed::Removed, "a"), true);
+        assert_eq!(see(&mut table, ROOT, "b", 7), one);
+    }
+
+    #[test]
+    fn what_gets_the_number_of_something_removed_is_not_that() {
+        let mut table = Table::new();
+        let one = see(&mut table, ROOT, "a", 7);
+        table.follow(&event(Deed::Removed, "a"), true);
+        assert_ne!(see(&mut table, ROOT, "b", 7), one);
+    }
+
+    #[test]
+    fn what_gets_the_number_of_something_replaced_is_not_that() {
+        let mut table = Table::new();
+        let one = see(&mut table, ROOT, "a", 7);
+        table.follow(&event(Deed::Modified, "a"), false);
+        assert_eq!([7, 8].map(|number| see(&mut table, ROOT, "a", number)), [one, one]);
+        assert_ne!(see(&mut table, ROOT, "b", 7), one);
+        assert_ne!(see_link(&mut table, "c", 7), one);
+    }
+
+    #[test]
     fn a_copied_up_file_keeps_its_number_even_when_it_is_forgotten() {
         let mut table = Table::new();
-        let sight = Sight { kind: Kind::File, layer: 1, number: 5, upper: false };
+        let sight = Sight { kind: Kind::File, layer: 1, number: 5, upper: false, links: false };
         let file = table.learn(ROOT, name("f").as_name(), sight);
         table.follow(&event(Deed::CopiedUp(3), "f"), true);
         assert_eq!(see(&mut table, ROOT, "f", 9), file);

@@ -21,7 +21,7 @@ use super::{
     dirs::Dir,
     files::File,
     handles::Handles,
-    notices::Notices,
+    notices::{Notice, Notices},
     table::{Sight, Table},
     unasked::Unasked,
 };
@@ -129,12 +129,30 @@ impl Tree {
         Ok(())
     }
 
-    /// Tells the kernel of what shows at a name: returns its attributes.
-    pub(super) fn known(&self, dir: u64, name: Name<'_>, stat: &Stat, layer: usize) -> FileAttr {
+    /// Tells the kernel of what shows at a name: returns its attributes, or `None` when there was a change since the
+    /// generation in which it was seen.
+    pub(super) fn known(&self, dir: u64, name: Name<'_>, stat: &Stat, layer: usize, seen: u64) -> Option<FileAttr> {
         let sight = self.sight(stat, layer);
         self.identify_links(stat, sight);
-        let ino = self.table().learn(dir, name, sight);
-        attr(ino, stat)
+        let mut table = self.table();
+        // A change counts before the table follows it: one that does not count yet will be followed.
+        (self.overlay.generation() == seen).then(|| attr(table.learn(dir, name, sight), stat))
+    }
+
+    /// Tells the kernel of what it has had made at a name: it must look anew if there was a change since.
+    pub(super) fn made(&self, dir: u64, name: Name<'_>, stat: &Stat, layer: usize, seen: u64) -> FileAttr {
+        self.known(dir, name, stat, layer, seen).unwrap_or_else(|| {
+            let ino = self.table().learn(dir, name, self.sight(stat, layer));
+            self.look_anew(dir, name, seen);
+            attr(ino, stat)
+        })
+    }
+
+    /// Lets the kernel look a name up again, if there was a change since it was seen.
+    pub(super) fn look_anew(&self, dir: u64, name: Name<'_>, seen: u64) {
+        if self.overlay.generation() != seen {
+            self.notices.push(vec![Notice::Name(dir, name.to_owned())]);
+        }
     }
 
     /// Finds out which inodes other names of this file belong to, where a change has made us forget.
@@ -144,14 +162,19 @@ impl Tree {
         }
         let unidentified = self.table().unidentified(stat.ino);
         for (ino, path) in unidentified {
+            let seen = self.overlay.generation();
             if let Ok(Some((stat, layer))) = self.overlay.stat(&path) {
-                self.table().identify(ino, self.sight(&stat, layer));
+                let mut table = self.table();
+                if self.overlay.generation() == seen {
+                    table.identify(ino, self.sight(&stat, layer));
+                }
             }
         }
     }
 
     pub(super) fn sight(&self, stat: &Stat, layer: usize) -> Sight {
-        Sight { kind: stat.kind, layer, number: stat.ino, upper: layer == 0 && self.overlay.has_upper() }
+        let upper = layer == 0 && self.overlay.has_upper();
+        Sight { kind: stat.kind, layer, number: stat.ino, upper, links: stat.nlink > 1 }
     }
 
     pub(super) fn sight_of(&self, line: &Shown) -> Option<Sight> {
