@@ -65,6 +65,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("contract", Job::Python("xtask/clients/contract.py", CONTRACT)),
     ci("power-cut", Job::Root(POWER_CUT, &["60"], &DISKS)),
     ci("posix", Job::Root("xtask/proof/in_mount.py", &[], &STRANGERS)),
+    ci("at-once", Job::Root(AT_ONCE, &["2"], &NOTHING)),
     ci("browser", Job::For("wasm32-unknown-unknown", "build --locked -p ovl-core")),
     ci("wasm-suites", Job::For("wasm32-wasip1", SUITES)),
     ci("web", Job::Own(web::test)),
@@ -75,6 +76,7 @@ pub(crate) const STAGES: &[Stage] = &[
     ci("macos", Job::For("aarch64-apple-darwin", "check --locked --workspace")),
     long("kernel-10000", Job::Own(checks::kernel_histories)),
     long("power-cut-2000", Job::Root(POWER_CUT, &["2000"], &DISKS)),
+    long("at-once-60", Job::Root(AT_ONCE, &["60"], &NOTHING)),
     long("real-archives", Job::Python("xtask/real.py", &[])),
     long("fuzz", Job::Own(checks::fuzz)),
     long("release", Job::Cargo("build --locked --workspace --release")),
@@ -93,6 +95,8 @@ const DISKS: Needs = Needs {
     debian: &[("strace", "strace"), ("xfs_io", "xfsprogs"), ("mkfs.ext4", "e2fsprogs"), ("mount", "mount")],
     crates: &[],
 };
+const AT_ONCE: &str = "xtask/proof/at_once.py";
+const NOTHING: Needs = Needs { debian: &[("mount", "mount")], crates: &[] };
 const STRANGERS: Needs = Needs {
     debian: &[("fusermount3", "fuse3"), ("git", "git"), ("unzip", "unzip"), ("mount", "mount")],
     crates: &["pjdfstest@0.2.2", "fsx@0.3.2"],
