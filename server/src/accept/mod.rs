@@ -5,6 +5,7 @@
 mod connections;
 mod held;
 mod io;
+mod lent;
 mod listener;
 mod paced;
 mod pulse;
@@ -31,6 +32,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::app::App;
 use connections::{Connections, Ticket};
 use io::Watched;
+use lent::Lent;
 use paced::Paced;
 use pulse::Pulse;
 
@@ -115,11 +117,14 @@ async fn converse(stream: Stream, ticket: Ticket, app: Arc<App>, timeouts: Arc<T
     let pulse = &ticket.pulse;
     let service = service_fn(|request: http::Request<Incoming>| {
         let busy = Busy::begin(pulse.clone());
-        let request = request.map(|body| Body::new(Paced::new(body, timeouts.clone())));
+        let (head, body) = request.into_parts();
+        let body = Lent::new(Paced::new(body, timeouts.clone()));
+        let waits = head.headers.contains_key(header::EXPECT);
         let (app, stopping) = (app.clone(), stopping.clone());
         async move {
-            let response = app.answer(request).await;
-            Ok::<_, Infallible>(hand_over(response, busy, &stopping))
+            let response = app.answer(http::Request::from_parts(head, Body::new(body.clone()))).await;
+            let ends = !body.finish(waits).await || stopping.load(Ordering::Relaxed);
+            Ok::<_, Infallible>(hand_over(response, busy, ends))
         }
     });
     let io = TokioIo::new(Watched { stream, pulse: pulse.clone() });
@@ -130,8 +135,8 @@ async fn converse(stream: Stream, ticket: Ticket, app: Arc<App>, timeouts: Arc<T
     }
 }
 
-fn hand_over(mut response: Response, busy: Busy, stopping: &AtomicBool) -> http::Response<Tracked> {
-    if stopping.load(Ordering::Relaxed) {
+fn hand_over(mut response: Response, busy: Busy, ends: bool) -> http::Response<Tracked> {
+    if ends {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Tracked { body, _busy: busy })

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::pulse::Timeouts;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a body that comes too slowly ends with.
 #[derive(Debug)]
@@ -34,13 +34,19 @@ pub(super) struct Paced {
     body: Incoming,
     limits: Arc<Timeouts>,
     bytes: u64,
+    begun: bool,
     waited: Duration,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl Paced {
     pub(super) fn new(body: Incoming, limits: Arc<Timeouts>) -> Self {
-        Self { body, limits, bytes: 0, waited: Duration::ZERO, waiting: None }
+        Self { body, limits, bytes: 0, begun: false, waited: Duration::ZERO, waiting: None }
+    }
+
+    /// Returns whether anybody has begun to read it.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
     }
 
     /// Waits on, or fails when the body has been waited for too long in all.
@@ -57,6 +63,7 @@ impl Body for Paced {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.begun = true;
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return self.wait(cx) };
         if let Some((since, _)) = self.waiting.take() {
             self.waited += since.elapsed();
