@@ -63,7 +63,13 @@ function answer(Stack, { stack, method, args }) {
   return typeof it[method] === "function" ? it[method](...args.map(local)) : it[method];
 }
 
-function reason({ name, message, code, path, layer, errno }) {
+/** A trap tells nothing of its cause, and what the engine holds may be half changed. */
+const trapped = ({ message }) =>
+  `the engine has failed within (${message}), a defect of its own; what it held is lost: reload the page, or open the layers in a new Worker`;
+
+function reason(error) {
+  const { name, message, code, path, layer, errno } = error;
+  if (error instanceof WebAssembly.RuntimeError) return { name: "OvlError", message: trapped(error), code: "internal" };
   return { name, message, code: code ?? "internal", path, layer, errno };
 }
 

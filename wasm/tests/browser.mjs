@@ -10,13 +10,19 @@ import { pathToFileURL } from "node:url";
 const [home, profile] = [resolve(process.argv[2]), resolve(process.argv[3])];
 const { chromium } = await import(pathToFileURL(resolve(process.argv[4])));
 
+/** A Worker whose engine traps where it is asked for a digest. */
+const DEFECT = `import "./worker.js";
+const { Stack } = await import("./index.js");
+const trap = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 116, 0, 0, 10, 5, 1, 3, 0, 0, 11]);
+Stack.prototype.digest = new WebAssembly.Instance(new WebAssembly.Module(trap)).exports.t;`;
+
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 // The page may connect to where it came from, and to nothing else.
 const CSP = "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' blob:";
 const server = createServer(async ({ url }, response) => {
   if (url === "/") return response.writeHead(200, { "content-type": "text/html", "content-security-policy": CSP }).end("<!doctype html><title>ovl</title>");
   try {
-    const body = await readFile(join(home, url.slice(1)));
+    const body = url === "/defect.js" ? DEFECT : await readFile(join(home, url.slice(1)));
     response.writeHead(200, { "content-type": TYPES[extname(url)] ?? "text/plain", "content-security-policy": CSP }).end(body);
   } catch {
     response.writeHead(404).end();
@@ -99,6 +105,11 @@ try {
     const back = text(await stack.read("big", 50 << 20, 6));
     ovl.close();
 
+    // A defect of the engine's says what it is, and what to do.
+    const broken = connect(new Worker("/defect.js", { type: "module" }));
+    const trap = await (await broken.open()).digest("/").catch(({ name, code, message }) => ({ name, code, message }));
+    broken.close();
+
     // The same module in the page itself, where a File cannot be read at once.
     const { Stack } = await import("/index.js");
     let here;
@@ -107,7 +118,7 @@ try {
     } catch ({ code }) {
       here = code;
     }
-    return { needle, events: events.sort(), hidden: why.layers[1].fate, content, refused, ended, left, undone, back, here };
+    return { needle, events: events.sort(), hidden: why.layers[1].fate, content, refused, ended, left, undone, back, trap, here };
   });
   assert.deepEqual(seen, {
     needle: "needle",
@@ -119,6 +130,11 @@ try {
     left: [],
     undone: ["/big"],
     back: "needle",
+    trap: {
+      name: "OvlError",
+      code: "internal",
+      message: "the engine has failed within (unreachable), a defect of its own; what it held is lost: reload the page, or open the layers in a new Worker",
+    },
     here: "not-implemented",
   });
   console.log("a page with a Worker: ok");

@@ -18,6 +18,17 @@ pub(crate) fn rust_target(house: &House, target: &str) -> Result<(), String> {
         .map_err(|e| format!("the standard library of {target} is missing; `rustup target add {target}` gets it ({e})"))
 }
 
+/// Fetches the sources of the standard library where they are missing.
+pub(crate) fn rust_sources(house: &House) -> Result<(), String> {
+    let sysroot = output(house.program("rustc").args(["--print", "sysroot"]))?;
+    if Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").exists() {
+        return Ok(());
+    }
+    finish(house.program("rustup").args(["component", "add", "rust-src"])).map_err(|e| {
+        format!("the sources of the standard library are missing; `rustup component add rust-src` gets them ({e})")
+    })
+}
+
 /// Lets `command` check code for `target` on a machine without a C compiler for it.
 ///
 /// Type checking links nothing, so that a compiler which does nothing will do (blake3 brings C for some targets).
