@@ -14,7 +14,7 @@
 //! layers/{memory,zip,host,quota,subtree,data_only}
 //!                                  each knows `layer`, none knows another
 //! layer                            the vocabulary: Layer, WritableLayer, Blob, Node, Step
-//! path  error                      the ground floor
+//! path  error  sorted              the ground floor
 //! testing                          the suite of every layer, drawings of trees (feature `testing`)
 //! ```
 //!
@@ -36,6 +36,7 @@ pub mod overlay;
 mod path;
 #[cfg(feature = "report")]
 pub mod report;
+mod sorted;
 pub mod tree;
 #[cfg(any(unix, windows))]
 pub mod verify;

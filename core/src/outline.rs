@@ -3,11 +3,12 @@
 //! Lines are made when they are asked for. A directory that is open keeps how many lines it has and every 256th of
 //! their names, so that a million of them cost little and none is read twice. What changes is counted anew.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{mem, sync::Arc};
 
 use crate::{
     Error, ErrorKind, Kind, NameBuf, Overlay, Result, VPath,
     overlay::{Deed, Detail, Event, Follow, Shown},
+    sorted::Sorted,
 };
 
 /// Between two names that are kept.
@@ -48,7 +49,7 @@ struct Branch {
     count: Option<usize>,
     /// The names of its lines 255, 511, …
     marks: Vec<NameBuf>,
-    open: BTreeMap<NameBuf, Branch>,
+    open: Sorted<NameBuf, Branch>,
 }
 
 /// A part of an outline being read.
@@ -98,17 +99,17 @@ impl Outline {
         }
         let mut branch = &mut self.root;
         for name in path.names() {
-            if !branch.open.contains_key(name.as_bytes()) {
+            if branch.open.get(name.as_bytes()).is_none() {
                 branch.count = None;
             }
-            branch = branch.open.entry(name.to_owned()).or_default();
+            branch = branch.open.or_default(name.to_owned());
         }
         Ok(())
     }
 
     /// Closes a directory; what was open beneath is so no more. The root stays open.
     pub fn collapse(&mut self, path: &VPath) {
-        let Some((parent, name)) = path.split() else { return self.root.open.clear() };
+        let Some((parent, name)) = path.split() else { return self.root.open = Sorted::default() };
         if let Some(branch) = self.find(&parent) {
             branch.open.remove(name.as_bytes());
         }
@@ -121,7 +122,7 @@ impl Outline {
         let mut names = path.names().peekable();
         while let Some(name) = names.next() {
             let Some(at) = branch.position(overlay, &dir, name.as_bytes(), self.unseen)? else { return Ok(None) };
-            row += at + branch.open.values().filter(|open| open.at < at).map(Branch::total).sum::<usize>();
+            row += at + branch.open_lines(at);
             if names.peek().is_none() {
                 return Ok(Some(row));
             }
@@ -164,12 +165,17 @@ impl Outline {
 
 impl Branch {
     fn total(&self) -> usize {
-        self.count.unwrap_or_default() + self.open.values().map(Branch::total).sum::<usize>()
+        self.count.unwrap_or_default() + self.open_lines(usize::MAX)
+    }
+
+    /// Returns how many lines the open directories before the line `end` have.
+    fn open_lines(&self, end: usize) -> usize {
+        self.open.pairs().iter().filter(|(_, open)| open.at < end).map(|(_, open)| open.total()).sum()
     }
 
     fn forget(&mut self) {
         self.count = None;
-        self.open.values_mut().for_each(Branch::forget);
+        self.open.pairs_mut().for_each(|(_, open)| open.forget());
     }
 
     /// Counts what is not counted; what is no directory any more is closed.
@@ -178,27 +184,27 @@ impl Branch {
             self.count(overlay, path, hidden)?;
         }
         let mut gone = Vec::new();
-        for (name, branch) in &mut self.open {
+        for (name, branch) in self.open.pairs_mut() {
             match branch.freshen(overlay, &path.join(name.as_name()), hidden) {
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => gone.push(name.clone()),
                 done => done?,
             }
         }
-        gone.iter().for_each(|name| drop(self.open.remove(name)));
+        gone.iter().for_each(|name| self.open.remove(name));
         Ok(())
     }
 
     fn count(&mut self, overlay: &Arc<Overlay>, path: &VPath, hidden: bool) -> Result<()> {
         let detail = unseen(hidden);
-        let (mut count, mut after, mut open) = (0, None::<NameBuf>, BTreeMap::new());
+        let (mut count, mut after, mut open) = (0, None::<NameBuf>, Sorted::default());
         self.marks.clear();
         loop {
             let page = overlay.list(path, after.as_ref().map(NameBuf::as_name), PAGE, detail)?;
             for line in &page {
                 if line.kind == Kind::Dir
-                    && let Some(branch) = self.open.remove(line.name.as_bytes())
+                    && let Some(branch) = self.open.get_mut(line.name.as_bytes())
                 {
-                    open.insert(line.name.clone(), Branch { at: count, ..branch });
+                    open.set(line.name.clone(), Branch { at: count, ..mem::take(branch) });
                 }
                 count += 1;
                 if count % STRIDE == 0 {
@@ -232,9 +238,7 @@ fn unseen(show: bool) -> Detail {
 impl Window<'_> {
     fn branch(&mut self, branch: &Branch, path: &VPath, level: usize) -> Result<()> {
         let mut from = 0;
-        let mut open: Vec<(&NameBuf, &Branch)> = branch.open.iter().collect();
-        open.retain(|(_, inner)| inner.count.is_some());
-        for (name, inner) in open {
+        for (name, inner) in branch.open.pairs().iter().filter(|(_, inner)| inner.count.is_some()) {
             self.lines(branch, path, level, from..inner.at + 1)?;
             from = inner.at + 1;
             if self.want == 0 {
@@ -260,7 +264,7 @@ impl Window<'_> {
         let after = mark.checked_sub(1).and_then(|at| branch.marks.get(at)).map(NameBuf::as_name);
         let lines = self.overlay.list(path, after, first - mark * STRIDE + want, self.detail)?;
         for (position, shown) in (mark * STRIDE..).zip(lines).skip(first - mark * STRIDE) {
-            let open = branch.open.contains_key(shown.name.as_bytes());
+            let open = branch.open.get(shown.name.as_bytes()).is_some();
             let (path, siblings) = (path.join(shown.name.as_name()), branch.count.unwrap_or_default());
             self.rows.push(Row { path, level, position, siblings, open, shown });
         }

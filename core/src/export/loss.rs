@@ -1,6 +1,6 @@
 //! What a format could not hold, counted.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use crate::VPath;
 
@@ -47,13 +47,17 @@ pub struct Lost {
     pub first: VPath,
 }
 
-/// All that was lost. Displayed, it is the value of the header: `times=3, xattrs=1`; empty when nothing was.
+/// All that was lost, in the order of the words. Displayed, it is the value of the header: `times=3, xattrs=1`; empty when nothing was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses(pub BTreeMap<Loss, Lost>);
+pub struct Losses(pub Vec<(Loss, Lost)>);
 
 impl Losses {
     pub(super) fn note(&mut self, loss: Loss, path: &VPath) {
-        self.0.entry(loss).or_insert_with(|| Lost { count: 0, first: path.clone() }).count += 1;
+        let at = self.0.binary_search_by_key(&loss, |(loss, _)| *loss).unwrap_or_else(|at| {
+            self.0.insert(at, (loss, Lost { count: 0, first: path.clone() }));
+            at
+        });
+        self.0[at].1.count += 1;
     }
 
     /// Returns whether the archive holds everything.

@@ -1,11 +1,10 @@
 //! Reading the manifest of an upper's zip.
 
-use std::collections::BTreeMap;
-
 use super::{corrupt, json::Json};
 use crate::{
     Attrs, Device, Kind, Marks, Opaque, Result, Time, VPath, Xattr,
     export::manifest::{Line, Word, unstored_name},
+    sorted::Sorted,
 };
 
 /// The most bytes of a manifest that are read: a few hundred an object, for millions of objects.
@@ -17,7 +16,7 @@ const FIELDS: &[&str] =
 
 /// What a manifest says, by path; a line is taken out when its object has been met.
 #[derive(Debug)]
-pub(super) struct Manifest(BTreeMap<VPath, Line>);
+pub(super) struct Manifest(Sorted<VPath, Option<Line>>);
 
 impl Manifest {
     /// Reads the text. Refuses another format or version, and a path that comes twice (`Corrupt`).
@@ -37,14 +36,9 @@ impl Manifest {
     }
 
     fn index(lines: Vec<Line>) -> Result<Self> {
-        let mut by_path = BTreeMap::new();
-        for line in lines {
-            let path = VPath::parse(&unescape(&line.path)?)?;
-            if by_path.insert(path.clone(), line).is_some() {
-                return Err(corrupt("the manifest tells of it twice").at(&path));
-            }
-        }
-        Ok(Self(by_path))
+        let pair = |line: Line| Ok((VPath::parse(&unescape(&line.path)?)?, Some(line)));
+        let by_path = Sorted::of(lines.into_iter().map(pair).collect::<Result<_>>()?);
+        Ok(Self(by_path.map_err(|path| corrupt("the manifest tells of it twice").at(&path))?))
     }
 
     /// Returns the path of a stored object and what the manifest says of it; `None` for the manifest itself.
@@ -52,7 +46,11 @@ impl Manifest {
     /// Refuses an object of which the manifest says nothing, or that it is of another kind (`Corrupt`).
     pub(super) fn take(&mut self, stored: &VPath, kind: Kind) -> Result<Option<(VPath, Line)>> {
         let Some(path) = unstored_name(stored)? else { return Ok(None) };
-        let line = self.0.remove(&path).ok_or_else(|| corrupt("the manifest does not tell of it").at(&path))?;
+        let line = self
+            .0
+            .get_mut(&path)
+            .and_then(Option::take)
+            .ok_or_else(|| corrupt("the manifest does not tell of it").at(&path))?;
         if line.kind != Word::from(kind) {
             return Err(corrupt("the manifest tells of another kind").at(&path));
         }
@@ -61,8 +59,8 @@ impl Manifest {
 
     /// Refuses a manifest that tells of objects which are not there (`Corrupt`).
     pub(super) fn must_be_spent(&self) -> Result<()> {
-        match self.0.keys().next() {
-            Some(path) => Err(corrupt("the manifest tells of it, but it is not there").at(path)),
+        match self.0.pairs().iter().find(|(_, line)| line.is_some()) {
+            Some((path, _)) => Err(corrupt("the manifest tells of it, but it is not there").at(path)),
             None => Ok(()),
         }
     }

@@ -107,7 +107,7 @@ impl Tar {
     /// `overlay.` once more; elsewhere all are a client's.
     fn attributes(&self, header: &tar_header::Header) -> Result<(Marks, Vec<Xattr>)> {
         let (mut marks, mut xattrs) = (Marks::default(), Vec::new());
-        for (key, value) in &header.records {
+        for (key, value) in header.records.pairs() {
             let Some(name) = key.strip_prefix(XATTR) else { continue };
             let own = name.strip_prefix(OVERLAY).filter(|_| self.dialect != Dialect::Plain);
             match own {

@@ -3,16 +3,14 @@
 //! Two programs must not see two different trees in one tar, so whatever says a thing twice in two ways is refused:
 //! a PAX size beside another one in the header, a long name in two forms, a record that comes twice.
 
-use std::collections::BTreeMap;
-
 use super::corrupt;
-use crate::{Blob, Result, Time, export::tar_format::BLOCK};
+use crate::{Blob, Result, Time, export::tar_format::BLOCK, sorted::Sorted};
 
 /// The most bytes of names and records before one member.
 const LARGEST: u64 = 1 << 20;
 
-/// PAX records, in the map that attributes in memory are in: each further type of map costs 4 KiB of wasm.
-type Records = BTreeMap<Box<[u8]>, Box<[u8]>>;
+/// PAX records.
+type Records = Sorted<Box<[u8]>, Box<[u8]>>;
 
 /// A member: what its headers say, and where its content begins.
 #[derive(Debug, Default)]
@@ -90,7 +88,7 @@ impl Prefix {
             b'g' => {
                 let global = records(&content(source, at, size)?)?;
                 let weighty = [&b"path"[..], b"linkpath", b"size"];
-                weighty.iter().any(|key| global.contains_key(*key))
+                weighty.iter().any(|key| global.get(*key).is_some())
             }
             b'L' => self.name.replace(until_nul(&content(source, at, size)?)).is_some(),
             b'K' => self.target.replace(until_nul(&content(source, at, size)?)).is_some(),
@@ -121,7 +119,7 @@ impl Prefix {
                 narrow(number(b"SCHILY.devminor", block.number(337, 8)?)?)?,
             ),
             data,
-            records: BTreeMap::new(),
+            records: Sorted::default(),
         };
         // A header holds any size below 8 GiB: then a record may repeat it, not change it.
         if size != 0 && size != header.size && header.size < 1 << 33 {
@@ -181,20 +179,17 @@ fn one_of(long: Option<Vec<u8>>, record: Option<&[u8]>, short: impl FnOnce() -> 
 /// Reads PAX records: length, key, `=`, value, newline.
 fn records(mut bytes: &[u8]) -> Result<Records> {
     let damaged = || corrupt("a PAX record is damaged");
-    let mut records = BTreeMap::new();
+    let mut records = Vec::new();
     while !bytes.is_empty() {
         let space = bytes.iter().position(|b| *b == b' ').ok_or_else(damaged)?;
         let len = usize::try_from(decimal(&bytes[..space])?).map_err(|_| damaged())?;
         let (whole, rest) = bytes.split_at_checked(len).ok_or_else(damaged)?;
         let text = whole.get(space + 1..).and_then(|text| text.strip_suffix(b"\n")).ok_or_else(damaged)?;
         let equals = text.iter().position(|b| *b == b'=').ok_or_else(damaged)?;
-        let (key, value) = (text[..equals].into(), text[equals + 1..].into());
-        if records.insert(key, value).is_some() {
-            return Err(corrupt("a PAX record comes twice"));
-        }
+        records.push((text[..equals].into(), text[equals + 1..].into()));
         bytes = rest;
     }
-    Ok(records)
+    Sorted::of(records).map_err(|_| corrupt("a PAX record comes twice"))
 }
 
 fn decimal(digits: &[u8]) -> Result<u64> {

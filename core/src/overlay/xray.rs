@@ -1,7 +1,5 @@
 //! A directory in all layers at once: every name that any of them has there, hidden or not, and what becomes of it.
 
-use std::collections::BTreeSet;
-
 use crate::{
     Error, ErrorKind, Kind, Name, NameBuf, Result, VPath,
     overlay::{
@@ -30,13 +28,13 @@ impl Stack {
             return Err(Error::new(kind, "list"));
         }
         // The first `max` names of each layer hold the first `max` of all.
-        let mut names: BTreeSet<NameBuf> = BTreeSet::new();
+        let mut names: Vec<NameBuf> = Vec::new();
         for dir in dirs() {
             let entries = self.layers[dir.layer].list(&dir.node, after, max, false)?;
-            entries.into_iter().for_each(|entry| {
-                names.insert(entry.name);
-            });
+            names.extend(entries.into_iter().map(|entry| entry.name));
         }
+        names.sort_unstable();
+        names.dedup();
         let depth = path.names().count() + 1;
         let look = Look { wide: Some(depth), ..Look::default() };
         let row = |name: NameBuf| {

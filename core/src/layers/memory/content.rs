@@ -2,12 +2,11 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
     ops::Range,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use crate::{Allocate, Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob};
+use crate::{Allocate, Blob, BlobMut, Error, ErrorKind, Result, Stored, copy_blob, sorted::Sorted};
 
 const PAGE: u64 = 64 * 1024;
 /// The largest file, as on Linux: lengths and offsets fit 63 bits.
@@ -21,7 +20,7 @@ pub(super) struct Content(RwLock<Pages>);
 pub(super) struct Pages {
     len: u64,
     version: u64,
-    pages: BTreeMap<u64, Arc<Vec<u8>>>,
+    pages: Sorted<u64, Arc<Vec<u8>>>,
 }
 
 impl Content {
@@ -57,7 +56,7 @@ impl Content {
 
 impl Pages {
     fn set_len(&mut self, len: u64) {
-        self.pages.split_off(&len.div_ceil(PAGE));
+        self.pages.remove_between(&len.div_ceil(PAGE), &u64::MAX);
         if let Some(page) = self.pages.get_mut(&(len / PAGE)) {
             Arc::make_mut(page).truncate((len % PAGE) as usize);
         }
@@ -66,16 +65,13 @@ impl Pages {
 
     /// Makes a range read as zeros: whole pages go.
     fn clear(&mut self, range: Range<u64>) {
-        let touched: Vec<u64> =
-            self.pages.range(range.start / PAGE..range.end.div_ceil(PAGE)).map(|(at, _)| *at).collect();
-        for index in touched {
+        self.pages.remove_between(&range.start.div_ceil(PAGE), &(range.end / PAGE));
+        for index in [range.start / PAGE, range.end / PAGE] {
+            let Some(page) = self.pages.get_mut(&index) else { continue };
             let start = range.start.saturating_sub(index * PAGE) as usize;
-            let end = (range.end - index * PAGE).min(PAGE) as usize;
-            if (start, end) == (0, PAGE as usize) {
-                self.pages.remove(&index);
-            } else if let Some(page) = self.pages.get_mut(&index) {
-                let end = end.min(page.len());
-                Arc::make_mut(page).get_mut(start..end).unwrap_or_default().fill(0);
+            let end = page.len().min((range.end - index * PAGE).min(PAGE) as usize);
+            if start < end {
+                Arc::make_mut(page)[start..end].fill(0);
             }
         }
     }
@@ -84,7 +80,7 @@ impl Pages {
     fn write_page(&mut self, data: &[u8], offset: u64) -> usize {
         let start = (offset % PAGE) as usize;
         let count = data.len().min(PAGE as usize - start);
-        let page = Arc::make_mut(self.pages.entry(offset / PAGE).or_default());
+        let page = Arc::make_mut(self.pages.or_default(offset / PAGE));
         if page.len() < start + count {
             page.resize(start + count, 0);
         }
@@ -121,8 +117,8 @@ impl Blob for Content {
 
     fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
         let pages = self.read();
-        let found = pages.pages.range(offset / PAGE..).next();
-        let range = |(index, _): (&u64, _)| offset.max(index * PAGE)..(index * PAGE + PAGE).min(pages.len);
+        let found = pages.pages.from(&(offset / PAGE)).first();
+        let range = |(index, _): &(u64, _)| offset.max(index * PAGE)..(index * PAGE + PAGE).min(pages.len);
         Ok(found.map(range).filter(|range| !range.is_empty()))
     }
 

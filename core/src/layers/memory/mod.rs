@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Attrs, Blob, BlobMut, Caps, Change, Device, Entry, Error, ErrorKind, Kind, Layer, Leave, Marks, Name, NameBuf,
-    NameRules, New, Node, Opaque, Result, Stat, Step, Time, WritableLayer, Xattr,
+    NameRules, New, Node, Opaque, Result, Stat, Step, Time, WritableLayer, Xattr, sorted::Sorted,
 };
 use content::Content;
 use tape::Tape;
@@ -57,7 +57,7 @@ struct State {
     /// Counts changes of the metadata; shown as ctime, for validators.
     version: u32,
     marks: Marks,
-    xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    xattrs: Sorted<Box<[u8]>, Box<[u8]>>,
     children: BTreeMap<NameBuf, Node>,
 }
 
@@ -207,9 +207,9 @@ impl State {
         attrs.mtime = change.mtime.unwrap_or(attrs.mtime);
         for (name, value) in &change.xattrs {
             match value {
-                Some(value) => self.xattrs.insert(name.clone(), value.clone()),
+                Some(value) => self.xattrs.set(name.clone(), value.clone()),
                 None => self.xattrs.remove(name),
-            };
+            }
         }
         if change.opaque {
             self.marks.opaque = Opaque::Yes;
@@ -299,7 +299,12 @@ impl Layer for Memory {
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>> {
         let state = inode(node)?.read();
-        Ok(state.xattrs.iter().map(|(name, value)| Xattr { name: name.clone(), value: value.clone() }).collect())
+        Ok(state
+            .xattrs
+            .pairs()
+            .iter()
+            .map(|(name, value)| Xattr { name: name.clone(), value: value.clone() })
+            .collect())
     }
 
     fn target(&self, link: &Node) -> Result<Vec<u8>> {
@@ -315,8 +320,7 @@ impl Layer for Memory {
 impl WritableLayer for Memory {
     fn stage(&self, new: &New<'_>) -> Result<Node> {
         let mut state = State { attrs: new.attrs, marks: new.marks.clone(), ..State::default() };
-        // One by one: collecting would bring a sort of its own into the browser.
-        new.xattrs.iter().for_each(|x| drop(state.xattrs.insert(x.name.clone(), x.value.clone())));
+        new.xattrs.iter().for_each(|x| state.xattrs.set(x.name.clone(), x.value.clone()));
         let mut inode = Inode::new(self.number(), new.kind, state);
         inode.rdev = new.rdev;
         inode.target = new.target.into();

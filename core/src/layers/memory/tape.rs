@@ -3,19 +3,19 @@
 //! Objects that are replaced live on as long as they can come back; content in pages is shared, not copied.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, MutexGuard, PoisonError},
 };
 
 use super::{Inode, Memory, content::Pages, inode};
-use crate::{Attrs, Marks, Name, NameBuf, Node, Result, VPath};
+use crate::{Attrs, Marks, Name, NameBuf, Node, Result, VPath, sorted::Sorted};
 
 /// What there was before a part of a change.
 enum Was {
     /// What stood at a name.
     Name { dir: Node, name: NameBuf, node: Option<Node> },
     /// What an object's attributes were.
-    State { node: Node, attrs: Attrs, nlink: u32, marks: Marks, xattrs: BTreeMap<Box<[u8]>, Box<[u8]>> },
+    State { node: Node, attrs: Attrs, nlink: u32, marks: Marks, xattrs: Sorted<Box<[u8]>, Box<[u8]>> },
     /// What a file's content was.
     Content { node: Node, pages: Pages },
 }
