@@ -1,11 +1,13 @@
 // Every screen: what axe finds, and a picture.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { round } from "./keys.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-async function clean(page, name) {
-  await page.evaluate(axe);
+/** Fails with what axe finds. */
+export async function clean(page, name) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   if (violations.length === 0) return;
   const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n    ${nodes.slice(0, 4).map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary?.split("\n")[1] ?? ""}`).join("\n    ")}`);
@@ -86,11 +88,12 @@ export async function every({ page, url, shots }, theme, width) {
     const dialog = await page.getByRole("dialog").count();
     for (const part of dialog ? [undefined] : await parts(page)) {
       if (part) await page.locator(".parts").getByRole("tab", { name: part }).click();
-      await page.waitForTimeout(250); // Transitions of colours are over.
+      await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
       const wide = await page.evaluate(tooWide);
       if (wide > 0) throw new Error(`${name} is ${wide} pixels too wide at ${width}`);
       if (shots) await page.screenshot({ path: `${shots}/${name}${part ? `-${part}` : ""}-${theme}-${width}.png` });
       await clean(page, `${name} ${part ?? ""}`);
+      if (theme === "light" && width !== 900) await round(page, `${name} ${part ?? ""}`);
     }
   }
 }

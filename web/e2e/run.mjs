@@ -6,6 +6,7 @@
 import { launch } from "./browser.mjs";
 import * as drag from "./drag.mjs";
 import * as heard from "./heard.mjs";
+import * as keys from "./keys.mjs";
 import * as live from "./live.mjs";
 import * as looks from "./looks.mjs";
 import * as pictures from "./pictures.mjs";
@@ -44,7 +45,7 @@ async function check(name, work, { url = `${server.url}/`, ...options } = {}) {
 }
 
 try {
-  for (const [name, work] of Object.entries({ ...served.checks, ...live.checks, ...tab.checks, ...drag.checks, ...heard.checks })) await check(name, work);
+  for (const [name, work] of Object.entries({ ...served.checks, ...live.checks, ...tab.checks, ...drag.checks, ...heard.checks, ...keys.checks })) await check(name, work);
   for (const [name, work] of Object.entries(served.onFiles)) await check(name, work, { url: host.url });
   if (shots) for (const [name, { work, ...options }] of Object.entries(pictures.checks)) await check(name, work, options);
   for (const theme of ["light", "dark"]) {

@@ -1,6 +1,6 @@
 /** The workbench: one overlay, what is seen of it, and what was done to it. */
 import { tick } from "svelte";
-import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Rows, type Why, type Work } from "../driver/driver";
+import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Row, type Rows, type Why, type Work } from "../driver/driver";
 import { MOST, Player, type Beat } from "./player.svelte";
 import { size } from "./layers";
 import { told } from "./words";
@@ -56,6 +56,8 @@ export class Bench {
   readonly player = new Player();
   /** Called after each change, to keep the session. */
   settled: (() => void) | undefined;
+  /** Whether the selection was moved to a row that is not read yet. */
+  private moving = false;
   private wanted = { start: 0, count: 60 };
   private lost = false;
   private pending: OvlEvent[] = [];
@@ -87,12 +89,17 @@ export class Bench {
     this.wanted = { start, count };
     const rows = await this.driver.rows(start, count, this.xray);
     if (this.wanted.start !== start) return;
-    if (this.xray) {
-      const whys = await this.driver.xray(rows.rows.map((row) => row.entry.path));
-      if (this.wanted.start !== start) return;
-      this.whys = new Map(whys.map((why) => [why.path, why]));
-    }
+    const whys = this.xray ? await this.driver.xray(rows.rows.map((row) => row.entry.path)) : [];
+    const cursor = await this.kept(rows.rows, start);
+    if (this.wanted.start !== start) return;
+    if (this.xray) this.whys = new Map(whys.map((why) => [why.path, why]));
     this.view = { ...rows, start };
+    if (this.select(this.moving ? this.cursor : cursor)) this.moving = false;
+  }
+
+  /** Selects a row; one that is out of sight is selected when it came. */
+  pick(index: number): void {
+    this.moving = !this.select(index);
   }
 
   async toggle(path: string, open: boolean): Promise<void> {
@@ -195,6 +202,21 @@ export class Bench {
     await tick();
     await this.player.play(beats.filter(({ event }) => !BEFORE.has(event.kind)), say);
     this.settled?.();
+  }
+
+  /** False when the row is not read yet. */
+  private select(index: number): boolean {
+    this.cursor = Math.max(0, Math.min(index, this.view.total - 1));
+    const row = this.view.rows[this.cursor - this.view.start];
+    if (row) this.selected = row.entry.path;
+    return row !== undefined;
+  }
+
+  /** Where the selection is among rows that came anew: it stays with its path, whatever came or went above it. */
+  private async kept(rows: Row[], start: number): Promise<number> {
+    const near = rows.findIndex(({ entry }) => entry.path === this.selected);
+    if (near >= 0) return start + near;
+    return (rows[this.cursor - start] && (await this.driver.rowOf(this.selected))) ?? this.cursor;
   }
 
   private async beat(event: OvlEvent, next: OvlEvent | undefined): Promise<Beat> {
