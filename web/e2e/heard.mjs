@@ -1,5 +1,6 @@
 // What a screen reader is told: the live regions of Chromium's accessibility tree.
-import { equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { deflateRawSync } from "node:zlib";
 import { type } from "./live.mjs";
 
 const LIVE = new Set(["log", "status", "alert"]);
@@ -57,6 +58,69 @@ export const checks = {
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Undo" }).click();
     await once(page, "There is nothing to take back.");
+  },
+
+  async "heard: names that mislead are written out, wherever they stand: told, shown, in hints and in what is drawn"({ page, url }) {
+    const odd = "in\u202Etxt\u0007.exe";
+    const out = "in\\u{202e}txt\\u{7}.exe";
+    const items = [
+      { path: `${odd}/${odd}`, content: "1" },
+      { path: odd.replace("in", "to"), target: odd },
+      { path: odd.replace("in", "by"), content: odd },
+    ];
+    const code = deflateRawSync(JSON.stringify({ lowers: [[odd, items]], ops: [] })).toString("base64url");
+    await page.goto(`${url}#/s/1.${code}`);
+    const row = (path) => page.locator(`[role=row][data-path="${path}"]`);
+    const written = async (where) => {
+      const told = (await heard(page)).join();
+      const raw = await page.evaluate(() => {
+        const hints = [...document.querySelectorAll("body *")].flatMap((one) => ["title", "aria-label", "alt", "placeholder"].map((name) => one.getAttribute(name) ?? ""));
+        return [document.body.innerText, ...hints].filter((text) => /[\u0007\u202e]/.test(text)).map((text) => text.split("\n").find((line) => /[\u0007\u202e]/.test(line)));
+      });
+      deepEqual([...raw, ...(/[\u0007\u202e]/.test(told) ? [told] : [])], [], where);
+    };
+    await row(`/${odd}`).waitFor();
+    await page.getByLabel("Pace").selectOption("step");
+    await page.focus("[role=treegrid]");
+    for (const key of ["Home", "ArrowDown", "ArrowRight"]) await page.keyboard.press(key);
+    await row(`/${odd}/${odd}`).waitFor();
+    for (const key of ["ArrowDown", "Delete"]) await page.keyboard.press(key);
+    await page.locator(".caption").getByText("was copied up").waitFor();
+    await written("a step");
+    await page.keyboard.press("Escape");
+    await page.locator(`[data-cell="/${odd}/${odd}|upper"].whiteout`).waitFor();
+    await page.keyboard.press("Escape");
+    await told(page, `A whiteout for /${out}/${out}`, 1);
+    await row(`/${odd}/${odd}`).click();
+    await page.getByText("hides it").first().waitFor();
+    await written("why");
+    for (const [path, tab] of [[`/${odd.replace("in", "to")}`, "Preview"], [`/${odd.replace("in", "to")}`, "Metadata"], [`/${odd.replace("in", "by")}`, "Preview"]]) {
+      await row(path).click();
+      await page.getByRole("tab", { name: tab }).click();
+      await page.locator("#about-panel > *, #about-panel .cm-line").first().waitFor();
+      await page.getByRole("heading", { name: out.replace("in", path.slice(1, 3)) }).waitFor();
+      await written(`${path} ${tab}`);
+    }
+    await page.locator(".cm-specialChar").first().waitFor();
+    for (const tab of ["Events", "Kernel says"]) {
+      await page.getByRole("tab", { name: tab }).click();
+      await written(tab);
+    }
+    await page.getByRole("button", { name: /^Changes/ }).click();
+    await page.getByRole("button", { name: `Discard the change of /${out}/${out}` }).waitFor();
+    await written("changes");
+    await page.getByRole("button", { name: "Close" }).click();
+    await row(`/${odd}`).click();
+    await page.focus("[role=treegrid]");
+    await page.keyboard.press("F2");
+    await page.getByLabel("New path").fill(`/${odd.replace("in", "by")}`);
+    await page.keyboard.press("Enter");
+    await once(page, "already");
+    await written("a failure");
+    await page.getByRole("button", { name: "Find" }).click();
+    await page.keyboard.type("txt");
+    await page.locator("dialog li").first().waitFor();
+    await written("a search");
   },
 
   async "heard: a failure once, over a dialog as well"({ page, url }) {

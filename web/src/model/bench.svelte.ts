@@ -2,7 +2,7 @@
 import { tick } from "svelte";
 import { OvlError, type Change, type OvlDriver, type OvlEvent, type Overlay, type Row, type Rows, type Why, type Work } from "../driver/driver";
 import { MOST, Player, type Beat } from "./player.svelte";
-import { size } from "./layers";
+import { plain, size } from "./layers";
 import { told } from "./words";
 
 export interface LogLine {
@@ -159,7 +159,7 @@ export class Bench {
 
   say(text: string): void {
     const at = (this.spoken.at(-1)?.at ?? -1) + 1;
-    this.spoken = [...this.spoken, { at, text }].slice(-SPOKEN);
+    this.spoken = [...this.spoken, { at, text: plain(text) }].slice(-SPOKEN);
   }
 
   /** Says that a layer will be missing the next time. */

@@ -1,9 +1,13 @@
 /** One sentence for what happened, and one for why a path looks as it does. */
 import type { OvlEvent, Verdict, Why } from "../driver/driver";
-import { size, spoken } from "./layers";
+import { plain, size, spoken } from "./layers";
 
 /** Says what an event did, to a person who looks at the stack. `next` is what followed from the same change. */
 export function told(event: OvlEvent, from?: string, next?: OvlEvent): string {
+  return plain(happened(event, from, next));
+}
+
+function happened(event: OvlEvent, from?: string, next?: OvlEvent): string {
   const { kind, path, bytes } = event;
   switch (kind) {
     case "created":
@@ -57,10 +61,10 @@ export function says(verdict: Verdict): string {
 }
 
 function because({ reason, hidden_by, hidden_at }: Verdict): string {
-  const where = `in ${spoken(hidden_by)}`;
-  if (reason === "whiteout") return `a whiteout ${where} at ${hidden_at} hides it`;
-  if (reason === "opaque") return `the opaque directory ${hidden_at} ${where} hides it`;
-  return `what stands ${where} at ${hidden_at} covers it`;
+  const [where, at] = [`in ${spoken(hidden_by)}`, plain(hidden_at ?? "")];
+  if (reason === "whiteout") return `a whiteout ${where} at ${at} hides it`;
+  if (reason === "opaque") return `the opaque directory ${at} ${where} hides it`;
+  return `what stands ${where} at ${at} covers it`;
 }
 
 function list(parts: string[]): string {

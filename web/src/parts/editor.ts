@@ -5,7 +5,8 @@ import { unifiedMergeView } from "@codemirror/merge";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState, type Extension } from "@codemirror/state";
 import { tags } from "@lezer/highlight";
-import { EditorView, drawSelection, keymap, lineNumbers } from "@codemirror/view";
+import { EditorView, drawSelection, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
+import { plain } from "../model/layers";
 
 const languages: Record<string, () => Promise<LanguageSupport>> = {
   js: async () => (await import("@codemirror/lang-javascript")).javascript(),
@@ -61,11 +62,12 @@ export async function open(parent: HTMLElement, options: Options): Promise<Opene
     lineNumbers(),
     history(),
     drawSelection(),
+    highlightSpecialChars(),
     highlightSelectionMatches(),
     syntaxHighlighting(inks),
     keymap.of([save, ...defaultKeymap, ...historyKeymap, ...searchKeymap]),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": `Text of ${options.path}` }),
+    EditorView.contentAttributes.of({ "aria-label": `Text of ${plain(options.path)}` }),
     EditorView.updateListener.of((update) => update.docChanged && options.onchange?.()),
     options.readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ tabindex: "0" })] : [],
     options.before === undefined ? [] : unifiedMergeView({ original: options.before, mergeControls: false }),
