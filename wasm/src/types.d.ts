@@ -104,7 +104,7 @@ export interface PageOptions {
 }
 
 export interface RowsOptions {
-  /** Whiteouts have rows, too, and names that an opaque directory hides; all is counted anew when this changes. */
+  /** Whiteouts and hidden names (what an opaque directory covers) have rows, too; all is counted anew when this changes. */
   whiteouts?: boolean;
   /** Fills in `shadowed`. */
   shadowed?: boolean;

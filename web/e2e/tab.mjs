@@ -23,6 +23,19 @@ async function tabTo(page, selector) {
   throw new Error(`${selector} is not reached by Tab`);
 }
 
+/** Waits until a file that the browser keeps of the stack holds these words: it is written behind the change. */
+async function keeps(page, file, ...words) {
+  const holds = async ([file, words]) => {
+    const dir = await (await navigator.storage.getDirectory()).getDirectoryHandle("session");
+    const kept = await dir.getFileHandle(file).then((handle) => handle.getFile()).then((kept) => kept.text()).catch(() => "");
+    return words.every((word) => kept.includes(word));
+  };
+  for (let tries = 0; !(await page.evaluate(holds, [file, words])); tries++) {
+    ok(tries < 400, `${file} holds ${words.join(" and ")}`);
+    await page.waitForTimeout(50);
+  }
+}
+
 /** Picks 4 GiB that take no room: one piece of the page's memory, many times. */
 async function pickVast(page) {
   await page.evaluate(() => {
@@ -189,7 +202,8 @@ export const checks = {
     await type(page, "echo kept > note; rm -r click");
     await page.waitForSelector(cell("/click", "upper", "whiteout"));
     await page.evaluate(() => navigator.serviceWorker.ready);
-    await page.waitForTimeout(1500); // What is kept is written behind the change.
+    await keeps(page, "stack.json", ".zip");
+    await keeps(page, "upper.tar", "note", "click");
     await context.setOffline(true);
     await page.reload();
     await page.waitForSelector(cell("/note", "upper", "shows"));
@@ -224,7 +238,7 @@ export const checks = {
     await page.setInputFiles('input[aria-label="Zips or files"]', WHEEL);
     await page.locator("[data-card=lower-1]").getByText("Not kept for the next visit: it is larger than 1 GiB").waitFor();
     await page.getByText("files is not kept for the next visit").waitFor({ state: "attached" });
-    await page.waitForTimeout(1500); // What is kept is written behind the change.
+    await keeps(page, "stack.json", "files", "click", ".zip");
     for (let visit = 0; visit < 2; visit++) {
       await page.reload();
       await page.getByText("files is missing: it was not kept at your last visit.").waitFor();
@@ -232,6 +246,12 @@ export const checks = {
     }
     const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.getByRole("button", { name: "Pick it again" }).click()]);
     await chooser.setFiles({ name: "vast", mimeType: "text/plain", buffer: Buffer.from("small now") });
+    await page.getByText("files is another than files was: it has 9 B, not 4.0 GiB.").waitFor();
+    equal(await page.locator('[role=row][data-path="/vast"]').count(), 0);
+    const [another] = await Promise.all([page.waitForEvent("filechooser"), page.getByRole("button", { name: "Pick another" }).click()]);
+    await another.setFiles({ name: "vast", mimeType: "text/plain", buffer: Buffer.from("larger by now") });
+    await page.getByText("it has 13 B, not 4.0 GiB.").waitFor();
+    await page.getByRole("button", { name: "Lay it all the same" }).click();
     await page.waitForSelector(cell("/vast", "lower-2", "shows"));
     deepEqual(await page.locator("[data-card]").evaluateAll((cards) => cards.map((card) => card.dataset.card)), ["upper", "lower-1", "lower-2"]);
     equal(await page.getByText("is missing").count(), 0);

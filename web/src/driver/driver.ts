@@ -126,7 +126,7 @@ export interface OvlDriver {
   /** Everything in a tree, page by page; `visit` returns false to end. */
   walk(layer: string | undefined, visit: (entries: Entry[]) => boolean): Promise<void>;
 
-  /** With `hidden`, whiteouts have rows too, and names that an opaque directory hides. */
+  /** With `hidden`, whiteouts and hidden names (what an opaque directory covers) have rows too. */
   rows(start: number, count: number, hidden: boolean): Promise<Rows>;
   expand(path: string): Promise<void>;
   collapse(path: string): Promise<void>;

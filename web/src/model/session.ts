@@ -6,6 +6,7 @@
 import { isStack, type StackDriver } from "../driver/driver";
 import type { Bench } from "./bench.svelte";
 import type { Handed } from "./handed";
+import { looks, type Looks } from "./looks";
 
 /** A lower; without a `file` it was not kept. */
 interface Kept {
@@ -14,6 +15,7 @@ interface Kept {
   file?: string;
   /** What to pick to have it again. */
   pick?: "files" | "folder";
+  looks?: Looks;
 }
 
 interface Recipe {
@@ -28,6 +30,8 @@ interface Recipe {
 export interface Lost {
   name: string;
   pick: "files" | "folder";
+  /** Unknown where an older page kept the stack. */
+  looks: Looks | undefined;
   /** Its place among the lowers. */
   at: number;
 }
@@ -57,10 +61,10 @@ export class Session {
     if (!kept) return [];
     const recipe = JSON.parse(await kept.text()) as Recipe;
     const ids = new Map<string, string>();
-    for (const { id, name, file, pick = "files" } of recipe.lowers) {
+    for (const { id, name, file, pick = "files", looks } of recipe.lowers) {
       const zip = file && (await this.file(file));
       if (!zip) {
-        this.missing.push({ name, pick, at: Math.max(0, recipe.order.indexOf(id)) });
+        this.missing.push({ name, pick, looks, at: Math.max(0, recipe.order.indexOf(id)) });
         continue;
       }
       const now = await driver.addZip(name, zip);
@@ -76,9 +80,9 @@ export class Session {
 
   /** Keeps a lower that was just added; returns why it is not kept, where it is not. */
   async keep(driver: StackDriver, id: string, handed: Handed): Promise<string | undefined> {
-    const lower: Kept = { id, name: handed.name, pick: handed.kind === "zip" || handed.loose ? "files" : "folder" };
+    const lower: Kept = { id, name: handed.name, pick: handed.kind === "zip" || handed.loose ? "files" : "folder", looks: await looks(handed) };
     this.lowers.push(lower);
-    if (weight(handed) > LARGEST) return "it is larger than 1 GiB";
+    if (lower.looks!.bytes > LARGEST) return "it is larger than 1 GiB";
     const file = `${id}-${Date.now()}.zip`;
     const content = handed.kind === "zip" ? handed.file : await driver.export({ what: `layer:${id}`, format: "zip" });
     if (!(await this.write(file, content))) return "this browser gives no room";
@@ -112,9 +116,9 @@ export class Session {
       const order = layers.filter(({ role, index }) => role === "lower" && index !== undefined).map(({ id }) => id);
       const there = new Set(layers.map(({ id }) => id));
       this.lowers = this.lowers.filter(({ id }) => there.has(id));
-      const lost = this.missing.map(({ name, pick, at }, number) => ({ id: `lost-${number}`, name, pick, at }));
+      const lost = this.missing.map((one, number) => ({ ...one, id: `lost-${number}` }));
       for (const { id, at } of lost) order.splice(at, 0, id);
-      const lowers = [...this.lowers, ...lost.map(({ id, name, pick }) => ({ id, name, pick }))];
+      const lowers = [...this.lowers, ...lost.map(({ id, name, pick, looks }) => ({ id, name, pick, ...(looks && { looks }) }))];
       const recipe: Recipe = { version: 1, lowers, order };
       await this.write(UPPER, await driver.export({ what: "upper", format: "tar" }));
       await this.write(RECIPE, new Blob([JSON.stringify(recipe)]));
@@ -140,10 +144,4 @@ export class Session {
       return false;
     }
   }
-}
-
-/** The bytes of what was handed over. */
-function weight(handed: Handed): number {
-  if (handed.kind === "zip") return handed.file.size;
-  return handed.items.reduce((sum, { content }) => sum + (content instanceof Blob ? content.size : (content?.length ?? 0)), 0);
 }
