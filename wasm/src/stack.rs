@@ -10,6 +10,7 @@ use ovl_core::{
     Layer, Overlay, Result as CoreResult, WritableLayer,
     layers::{memory::Memory, zip},
     overlay::Policy,
+    printable,
     report::{View, omission},
 };
 use serde::Serialize;
@@ -211,7 +212,7 @@ impl State {
 }
 
 fn no_layer(id: &str) -> Failure {
-    Failure::new("not-found", &format!("no layer {id:?}; overlay() lists them"))
+    Failure::new("not-found", &format!("no layer \"{}\"; overlay() lists them", printable(id.as_bytes())))
 }
 
 /// Builds the overlay of what shows. Without any layer it is an empty tree that cannot be changed.

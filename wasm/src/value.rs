@@ -174,8 +174,8 @@ pub(crate) fn time(value: &JsValue) -> Result<Time> {
 }
 
 fn of_millis(millis: f64) -> Time {
-    let (secs, rest) = ((millis / 1000.0).floor(), millis.rem_euclid(1000.0));
-    Time { secs: secs as i64, nanos: (rest * 1e6) as u32 % 1_000_000_000 }
+    let secs = (millis / 1000.0).floor();
+    Time { secs: secs as i64, nanos: ((millis - secs * 1000.0) * 1e6) as u32 % 1_000_000_000 }
 }
 
 /// Returns who changes something, now.

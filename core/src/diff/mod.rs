@@ -9,12 +9,13 @@
 mod compare;
 mod moves;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     Facts, Kind, Name, Result, Stat, VPath,
     descent::{Descent, Found},
     overlay::{Follow, Hit, Look, Overlay, Place},
+    sorted::Sorted,
 };
 
 use compare::Difference;
@@ -76,7 +77,7 @@ pub struct Changes {
     overlay: Arc<Overlay>,
     descent: Option<Descent>,
     dirs: Vec<Dir>,
-    moved: Option<BTreeMap<VPath, VPath>>,
+    moved: Option<Sorted<VPath, VPath>>,
 }
 
 impl Overlay {
@@ -268,7 +269,7 @@ impl Changes {
         if self.moved.is_none() {
             self.moved = Some(self.overlay.moves(false)?.moved);
         }
-        Ok(self.moved.as_ref().is_some_and(|moved| moved.contains_key(&from)))
+        Ok(self.moved.as_ref().is_some_and(|moved| moved.get(&from).is_some()))
     }
 
     /// Judges an object of the upper, and returns it to be entered when it is a directory.

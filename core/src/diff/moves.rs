@@ -1,20 +1,19 @@
 //! Renamed directories of an upper: where the lowers have them, where they are now, and the whiteouts left behind.
 
-use std::collections::BTreeMap;
-
 use crate::{
     Kind, Marks, Name, Node, Opaque, Result, VPath,
     descent::Descent,
     overlay::{Overlay, Stack},
+    sorted::Sorted,
 };
 
 /// The renames with an end in a tree of the upper.
 #[derive(Debug, Default)]
 pub(crate) struct Moves {
     /// From where the lowers have a directory to where it is now.
-    pub(crate) moved: BTreeMap<VPath, VPath>,
+    pub(crate) moved: Sorted<VPath, VPath>,
     /// From where the lowers have something to the whiteout that hides it there.
-    pub(crate) left: BTreeMap<VPath, VPath>,
+    pub(crate) left: Sorted<VPath, VPath>,
 }
 
 /// Returns the path by which the lowers know a directory of the upper, given the one of its parent: `None` for one
@@ -33,7 +32,7 @@ impl Moves {
     /// `whiteouts`, those that begin there.
     pub(crate) fn beneath(stack: &Stack, dir: Node, path: VPath, from: Option<VPath>, whiteouts: bool) -> Result<Self> {
         let upper = &stack.layers[0];
-        let mut moves = Self::default();
+        let (mut moved, mut left) = (Vec::new(), Vec::new());
         let mut origins = vec![from];
         let mut descent = Descent::new(upper.clone(), dir, path, false);
         while let Some(found) = descent.advance()? {
@@ -43,13 +42,13 @@ impl Moves {
             if let Some(node) = &found.entered {
                 let marks = upper.marks(node).map_err(|e| e.or_at(&found.path))?;
                 let from = origin(parent, name, &marks);
-                moves.note(from.as_ref(), parent, &found.path, &marks);
+                moved.extend(renamed(from.as_ref(), parent, &found.path, &marks));
                 origins.push(from);
             } else if let (true, Kind::Whiteout, Some(parent)) = (whiteouts, found.entry.kind, parent) {
-                moves.left.insert(parent.join(name), found.path);
+                left.push((parent.join(name), found.path));
             }
         }
-        Ok(moves)
+        Ok(Self { moved: Sorted::of_any(moved), left: Sorted::of_any(left) })
     }
 
     /// Returns where a directory of the lowers is now.
@@ -68,13 +67,20 @@ impl Moves {
         below.iter().rev().for_each(|name| now.push(name.as_name()));
         now
     }
+}
 
-    /// Takes in a directory of the upper; a redirect that names its own place is no rename.
+/// Returns from where to where a directory of the upper was renamed; a redirect that names its own place is no rename.
+fn renamed(from: Option<&VPath>, parent: Option<&VPath>, path: &VPath, marks: &Marks) -> Option<(VPath, VPath)> {
+    let from = from.filter(|_| marks.redirect.is_some())?;
+    let stays = parent.zip(path.last()).is_some_and(|(parent, name)| parent.join(name) == *from);
+    (!stays).then(|| (from.clone(), path.clone()))
+}
+
+impl Moves {
+    /// Takes in a directory of the upper.
     pub(crate) fn note(&mut self, from: Option<&VPath>, parent: Option<&VPath>, path: &VPath, marks: &Marks) {
-        let Some(from) = from.filter(|_| marks.redirect.is_some()) else { return };
-        let stays = parent.zip(path.last()).is_some_and(|(parent, name)| parent.join(name) == *from);
-        if !stays {
-            self.moved.insert(from.clone(), path.clone());
+        if let Some((from, to)) = renamed(from, parent, path, marks) {
+            self.moved.set(from, to);
         }
     }
 }

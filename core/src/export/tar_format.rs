@@ -116,9 +116,9 @@ pub(crate) fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 fn decimal(time: Time) -> String {
     // Nanoseconds count forward, also before 1970: -2 s + 0.25 s is -1.75.
     let (negative, secs, nanos) = match (time.secs < 0, time.nanos) {
-        (false, nanos) => ("", i128::from(time.secs), nanos),
-        (true, 0) => ("-", -i128::from(time.secs), 0),
-        (true, nanos) => ("-", -i128::from(time.secs) - 1, 1_000_000_000 - nanos),
+        (false, nanos) => ("", time.secs.unsigned_abs(), nanos),
+        (true, 0) => ("-", time.secs.unsigned_abs(), 0),
+        (true, nanos) => ("-", time.secs.unsigned_abs() - 1, 1_000_000_000 - nanos),
     };
     let fraction = format!("{nanos:09}");
     match fraction.trim_end_matches('0') {

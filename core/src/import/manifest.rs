@@ -4,6 +4,7 @@ use super::{corrupt, json::Json};
 use crate::{
     Attrs, Device, Kind, Marks, Opaque, Result, Time, VPath, Xattr,
     export::manifest::{Line, Word, unstored_name},
+    printable,
     sorted::Sorted,
 };
 
@@ -116,13 +117,13 @@ fn line(json: &mut Json<'_>) -> Result<Line> {
 
 fn word(text: &str) -> Result<Word> {
     let found = Word::ALL.iter().find(|word| word.as_str() == text);
-    found.copied().ok_or_else(|| corrupt(format!("the manifest tells of a kind {text:?}")))
+    found.copied().ok_or_else(|| corrupt(format!("the manifest tells of a kind \"{}\"", printable(text.as_bytes()))))
 }
 
 fn mark(text: &str) -> Result<char> {
     let mut chars = text.chars();
     let mark = chars.next().filter(|_| chars.next().is_none());
-    mark.ok_or_else(|| corrupt(format!("the manifest tells of a mark {text:?}")))
+    mark.ok_or_else(|| corrupt(format!("the manifest tells of a mark \"{}\"", printable(text.as_bytes()))))
 }
 
 /// Returns the attributes; the time of access is that of the content.
@@ -163,7 +164,9 @@ fn unescape(text: &str) -> Result<Vec<u8>> {
     for part in parts {
         let digits = part.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.ok_or_else(|| corrupt(format!("{text:?} in the manifest is not escaped well")))?);
+        bytes.push(byte.ok_or_else(|| {
+            corrupt(format!("\"{}\" in the manifest is not escaped well", printable(text.as_bytes())))
+        })?);
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     Ok(bytes)

@@ -33,7 +33,7 @@ impl Plan {
 /// Refuses a tree out of which a directory of the lowers was moved that still stands elsewhere: it would show twice.
 fn refuse_outward(moves: &Moves, at: &VPath) -> Result<()> {
     let is_outward = |from: &VPath| from.split().is_some_and(|(parent, _)| moves.now(&parent).is_within(at));
-    let Some((_, to)) = moves.moved.iter().find(|(from, to)| is_outward(from) && !to.is_within(at)) else {
+    let Some((_, to)) = moves.moved.pairs().iter().find(|(from, to)| is_outward(from) && !to.is_within(at)) else {
         return Ok(());
     };
     let reason = format!("{to} was moved out of it; discard that first");
@@ -111,7 +111,7 @@ impl Overlay {
     fn plan(&self, dir: &UpperDir, at: &VPath, kind: Kind) -> Result<Plan> {
         let name = last_name(at)?;
         let covers_dir = self.stack.step(&dir.below(), name, Look::default())?.is_dir();
-        if !covers_dir && (kind != Kind::Dir || self.moves_at(dir, at)?.moved.is_empty()) {
+        if !covers_dir && (kind != Kind::Dir || self.moves_at(dir, at)?.moved.pairs().is_empty()) {
             return Ok(Plan::of(kind, at.clone(), Leave::Nothing));
         }
         let moves = self.moves(true)?;
@@ -126,7 +126,8 @@ impl Overlay {
             (_, None) => Plan::of(kind, at.clone(), Leave::Nothing),
         };
         // What was moved into the tree shows again where it came from.
-        let inward = moves.moved.iter().filter(|(_, to)| to.is_within(at)).filter_map(|(from, _)| moves.left.get(from));
+        let inward = moves.moved.pairs().iter().filter(|(_, to)| to.is_within(at));
+        let inward = inward.filter_map(|(from, _)| moves.left.get(from));
         plan.whiteouts.extend(inward.filter(|whiteout| !whiteout.is_within(at)).cloned());
         Ok(plan)
     }

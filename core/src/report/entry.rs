@@ -1,13 +1,14 @@
 //! An entry.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{AttrValue, readable, readable_path, rfc3339};
 use crate::{
     Kind, Overlay, Result, Stat, VPath, Xattr,
     overlay::{Follow, Info, Shown},
+    sorted::Sorted,
 };
 
 /// A tree and what its layers are called.
@@ -83,8 +84,9 @@ pub struct EntryBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<bool>,
     /// Extended attributes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub xattrs: Option<BTreeMap<String, AttrValue>>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_object")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<std::collections::BTreeMap<String, AttrValue>>))]
+    pub xattrs: Vec<(String, AttrValue)>,
     /// BLAKE3 of the content, or of everything in a directory, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blake3: Option<String>,
@@ -134,10 +136,11 @@ impl View {
             let (text, exact) = readable(&self.tree.target(path)?);
             (body.target, body.target_b64) = (Some(text), exact);
         }
-        let xattrs = self.tree.xattrs(path, Follow::No)?;
-        for (name, value) in xattrs.iter().map(attr) {
-            body.xattrs.get_or_insert_default().insert(name, value);
+        let mut xattrs = Sorted::default();
+        for (name, value) in self.tree.xattrs(path, Follow::No)?.iter().map(attr) {
+            xattrs.set(name, value);
         }
+        body.xattrs = xattrs.into_pairs();
         Ok((info, body))
     }
 
@@ -172,6 +175,10 @@ impl EntryBody {
         let device = matches!(stat.kind, Kind::Char | Kind::Block);
         self.rdev = device.then(|| format!("{}:{}", stat.rdev.major, stat.rdev.minor));
     }
+}
+
+fn as_object<S: Serializer>(pairs: &[(String, AttrValue)], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 fn attr(xattr: &Xattr) -> (String, AttrValue) {
