@@ -40,6 +40,7 @@ const RECIPE = "stack.json";
 const UPPER = "upper.tar";
 /** A larger layer is not kept: it is copied for it, and a browser has not room for everything. */
 const LARGEST = 1024 ** 3;
+const NO_ROOM = "this browser gives no room";
 
 export class Session {
   private lowers: Kept[] = [];
@@ -80,12 +81,15 @@ export class Session {
 
   /** Keeps a lower that was just added; returns why it is not kept, where it is not. */
   async keep(driver: StackDriver, id: string, handed: Handed): Promise<string | undefined> {
-    const lower: Kept = { id, name: handed.name, pick: handed.kind === "zip" || handed.loose ? "files" : "folder", looks: await looks(handed) };
+    const lower: Kept = { id, name: handed.name, pick: handed.kind === "zip" || handed.loose ? "files" : "folder" };
     this.lowers.push(lower);
-    if (lower.looks!.bytes > LARGEST) return "it is larger than 1 GiB";
+    // A page that came by plain HTTP from another machine has neither room nor SHA-256.
+    if (!this.dir) return NO_ROOM;
+    lower.looks = await looks(handed);
+    if (lower.looks.bytes > LARGEST) return "it is larger than 1 GiB";
     const file = `${id}-${Date.now()}.zip`;
     const content = handed.kind === "zip" ? handed.file : await driver.export({ what: `layer:${id}`, format: "zip" });
-    if (!(await this.write(file, content))) return "this browser gives no room";
+    if (!(await this.write(file, content))) return NO_ROOM;
     lower.file = file;
     return undefined;
   }
