@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import type { StackDriver } from "../src/driver/driver";
+import { sha256 } from "../src/model/digest";
 import { Session } from "../src/model/session";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -11,4 +12,10 @@ test("a page that came by plain HTTP opens layers all the same: it says that the
   const session = await Session.open();
   const handed = { kind: "zip", name: "app.zip", file: new File(["PK"], "app.zip") } as const;
   expect(await session.keep({} as StackDriver, "1", handed)).toBe("this browser gives no room");
+});
+
+test("where a browser has no digests, an export goes without", async () => {
+  expect(await sha256(new Blob(["abc"]))).toMatch(/^ba7816bf/);
+  vi.stubGlobal("crypto", {});
+  expect(await sha256(new Blob(["abc"]))).toBeUndefined();
 });

@@ -1,11 +1,12 @@
 /** What tells one layer from another at little cost, so that a layer picked again is the one that was there. */
+import { sha256 } from "./digest";
 import type { Handed } from "./handed";
 import { plain, size } from "./layers";
 
 export interface Looks {
   bytes: number;
   /** SHA-256 of what [`looks`] looks at. */
-  digest: string;
+  digest: string | undefined;
 }
 
 /** The end of a zip lists its members, with a checksum of each. */
@@ -27,9 +28,4 @@ export async function differs(picked: Handed[], was: Looks & { name: string }): 
   const is = await looks(one);
   if (is.bytes !== was.bytes) return `${plain(one.name)} is another than ${plain(was.name)} was: it has ${size(is.bytes)}, not ${size(was.bytes)}.`;
   return is.digest === was.digest ? undefined : `${plain(one.name)} is another than ${plain(was.name)} was: it is as long, but other things are in it.`;
-}
-
-async function sha256(content: Blob): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await content.arrayBuffer()));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
