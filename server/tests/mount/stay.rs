@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read},
+    os::fd::AsRawFd,
+    path::Path,
     process::{Child, ChildStderr, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -191,4 +194,34 @@ fn a_pipe_of_the_caller_ends_when_the_command_returns() {
     poll(&mut waits, Some(&Timespec::default())).unwrap();
     assert!(waits[0].revents().contains(PollFlags::HUP), "somebody still has the pipe");
     assert!(File::open(place.path("lock")).unwrap().try_lock().is_ok(), "somebody still has the lock");
+}
+
+#[test]
+fn a_directory_keeps_its_name_for_who_is_in_it_while_files_beside_it_come_and_go() {
+    let Some(place) = place() else { return };
+    place.ok("mount --driver fuse --lower low --upper u m");
+    let come_and_go = |path: &Path| File::create(path).and_then(|_| fs::remove_file(path)).unwrap();
+    let done = AtomicBool::new(false);
+    let lost = thread::scope(|scope| {
+        for name in ["m/f", "m/g", "m/h"] {
+            let (place, done) = (&place, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    come_and_go(&place.path(name));
+                }
+            });
+        }
+        let held: Vec<File> = (0..500)
+            .map(|number| {
+                let path = place.path(format!("m/d/{number}"));
+                fs::create_dir(&path).unwrap();
+                File::open(&path).unwrap()
+            })
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        let called = |dir: &File| fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).unwrap();
+        held.iter().filter(|dir| called(dir).to_string_lossy().ends_with("(deleted)")).count()
+    });
+    place.ok("unmount m");
+    assert_eq!(lost, 0, "so many of 500 directories had no name any more");
 }

@@ -23,7 +23,7 @@ pub(super) enum Make<'a> {
 impl Tree {
     /// Makes an object. Refuses what the engine refuses.
     pub(super) fn make(&self, ctx: &Ctx, dir: u64, name: Name<'_>, what: &Make<'_>) -> Result<FileAttr> {
-        let _still = self.still();
+        let (_still, before) = (self.still(), self.by_others());
         let path = self.at(dir, name)?;
         let done = match *what {
             Make::Dir { mode } => self.overlay.mkdir(ctx, &path, Some(mode))?,
@@ -31,8 +31,8 @@ impl Tree {
             Make::Special { kind, rdev, mode } => self.overlay.mknod(ctx, &path, kind, rdev, Some(mode))?,
             Make::Symlink { target } => self.overlay.symlink(ctx, &path, target)?,
         };
-        let (generation, info) = (done.generation, made(done)?);
-        Ok(self.made(dir, name, &info.stat, top(&info), generation))
+        let info = made(done)?;
+        Ok(self.made(dir, name, &info.stat, top(&info), before))
     }
 
     /// Makes a file and opens it; one that has come to stand there meanwhile is opened, unless it must be new.
@@ -64,19 +64,19 @@ impl Tree {
     }
 
     fn make_file(&self, ctx: &Ctx, dir: u64, name: Name<'_>, mode: u32) -> Result<(FileAttr, Made)> {
-        let _still = self.still();
+        let (_still, before) = (self.still(), self.by_others());
         let (done, object) = self.overlay.make_object(ctx, &self.at(dir, name)?, Some(mode))?;
         let (generation, info) = (done.generation, made(done)?);
-        Ok((self.made(dir, name, &info.stat, top(&info), generation), Made { object, generation }))
+        Ok((self.made(dir, name, &info.stat, top(&info), before), Made { object, generation }))
     }
 
     pub(super) fn link(&self, ctx: &Ctx, ino: u64, dir: u64, name: Name<'_>) -> Result<FileAttr> {
-        let _still = self.still();
+        let (_still, before) = (self.still(), self.by_others());
         let done = self.overlay.link(ctx, &self.path(ino)?, &self.at(dir, name)?)?;
-        let (generation, info) = (done.generation, made(done)?);
+        let info = made(done)?;
         let sight = self.sight(&info.stat, top(&info));
         self.table().link(ino, dir, name, sight);
-        self.look_anew(dir, name, generation);
+        self.look_anew(dir, name, before);
         Ok(super::attr::attr(ino, &info.stat))
     }
 

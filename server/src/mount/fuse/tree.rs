@@ -48,6 +48,8 @@ pub(super) struct Tree {
     pub(super) notices: Notices,
     /// Counts what is written in place, which the engine does not.
     pub(super) pieces: AtomicU64,
+    /// Counts changes by others than the kernel, each before the table follows it.
+    by_others: AtomicU64,
     /// A directory of the file system whose room is told.
     pub(super) room: Option<OwnedFd>,
     /// Whether POSIX ACLs count: what holds them must keep them in step with modes.
@@ -70,6 +72,7 @@ impl Tree {
             dirs: Handles::new(),
             notices: Notices::default(),
             pieces: AtomicU64::new(0),
+            by_others: AtomicU64::new(0),
             room,
             acls,
             passes: AtomicBool::new(false),
@@ -139,20 +142,26 @@ impl Tree {
         (self.overlay.generation() == seen).then(|| attr(table.learn(dir, name, sight), stat))
     }
 
-    /// Tells the kernel of what it has had made at a name: it must look anew if there was a change since.
-    pub(super) fn made(&self, dir: u64, name: Name<'_>, stat: &Stat, layer: usize, seen: u64) -> FileAttr {
-        self.known(dir, name, stat, layer, seen).unwrap_or_else(|| {
-            let ino = self.table().learn(dir, name, self.sight(stat, layer));
-            self.look_anew(dir, name, seen);
-            attr(ino, stat)
-        })
+    /// Tells the kernel of what it has had made at a name. It must look anew if others changed something since `before`, but
+    /// not for its own changes: it lets none come between.
+    pub(super) fn made(&self, dir: u64, name: Name<'_>, stat: &Stat, layer: usize, before: u64) -> FileAttr {
+        let sight = self.sight(stat, layer);
+        self.identify_links(stat, sight);
+        let ino = self.table().learn(dir, name, sight);
+        self.look_anew(dir, name, before);
+        attr(ino, stat)
     }
 
-    /// Lets the kernel look a name up again, if there was a change since it was seen.
-    pub(super) fn look_anew(&self, dir: u64, name: Name<'_>, seen: u64) {
-        if self.overlay.generation() != seen {
+    /// Lets the kernel look a name up again, if others changed something since `before`.
+    pub(super) fn look_anew(&self, dir: u64, name: Name<'_>, before: u64) {
+        if self.by_others() != before {
             self.notices.push(vec![Notice::Name(dir, name.to_owned())]);
         }
+    }
+
+    /// Returns how many changes others than the kernel have made.
+    pub(super) fn by_others(&self) -> u64 {
+        self.by_others.load(Ordering::Acquire)
     }
 
     /// Finds out which inodes other names of this file belong to, where a change has made us forget.
@@ -195,7 +204,11 @@ impl fmt::Debug for Tree {
 
 impl Watch for Tree {
     fn changed(&self, event: &Event) {
-        let notices = self.table().follow(event, self.is_served());
+        let own = self.is_served();
+        if !own {
+            self.by_others.fetch_add(1, Ordering::AcqRel);
+        }
+        let notices = self.table().follow(event, own);
         self.notices.push(notices);
     }
 
